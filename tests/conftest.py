@@ -1,0 +1,57 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Settings of the whole test run."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# Small matrices on shared machines: threads only get in each other's way.
+os.environ.setdefault('OMP_NUM_THREADS', '2')
+os.environ.setdefault('HF_HUB_OFFLINE', '1')
+os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+# Helpers shared by the test folders (_shared, _tiny).
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        '--run-slow', action='store_true', help='run tests that take minutes'
+    )
+
+
+def pytest_configure(config):
+    try:
+        from pytest_astropy_header.display import (
+            PYTEST_HEADER_MODULES,
+            TESTED_VERSIONS,
+        )
+    except ImportError:
+        return
+    from astroclip_search import __version__
+
+    PYTEST_HEADER_MODULES.clear()
+    PYTEST_HEADER_MODULES.update(
+        {
+            'numpy': 'numpy',
+            'astropy': 'astropy',
+            'astroquery': 'astroquery',
+            'pyarrow': 'pyarrow',
+            'torch': 'torch',
+            'open_clip_torch': 'open_clip_torch',
+            'onnxruntime': 'onnxruntime',
+        }
+    )
+    TESTED_VERSIONS['astroclip_search'] = __version__
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption('--run-slow'):
+        return
+    skip = pytest.mark.skip(reason='takes minutes; needs --run-slow')
+    for item in items:
+        if 'slow' in item.keywords:
+            item.add_marker(skip)
