@@ -1,0 +1,373 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""
+Fetch one file from an archive that may fail.
+
+The connection, redirects, TLS and proxies are those of requests. This module
+adds what a run over many files needs: one policy for everything that can go
+wrong, resumption, and a check that the file is what was asked for.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import requests
+from urllib3.exceptions import HTTPError, InvalidHeader, SSLError
+from urllib3.util import Retry
+
+from astroclip_search.archive._content import check_head, check_tail
+
+__all__ = [
+    'Host',
+    'Options',
+    'StoppedError',
+    'TransferError',
+    'fetch',
+    'make_session',
+]
+
+# Answers that the same request may not get a little later (RFC 9110).
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CHUNK = 1 << 16
+_HEAD = 64
+_MIN_SPEED = 1000  # bytes a second; a slower server drips
+_MAX_WAIT = 120.0  # seconds that a Retry-After can make us wait
+_MAX_SILENT = 10  # files in a row without any answer: the host is down
+
+
+class TransferError(Exception):
+    """A failed attempt: its reason, and whether to try again."""
+
+    def __init__(
+        self, reason, *, again=False, wait=None, silent=False, discard=False
+    ):
+        super().__init__(reason)
+        self.again = again
+        self.wait = wait  # seconds that the server asks for
+        self.silent = silent  # the server said nothing at all
+        self.discard = discard  # the partial file is of no use
+
+
+class StoppedError(Exception):
+    """The run was interrupted."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for every file of a run."""
+
+    kind: str
+    timeout: float
+    retries: int
+    max_size: int
+    schemes: tuple
+    seed: int
+
+
+class Host:
+    """What is known of one server while a run lasts."""
+
+    def __init__(self, limit):
+        self.slots = threading.Semaphore(limit)
+        self.not_before = 0.0
+        self.silent = 0
+
+    def wait(self, stop):
+        """Wait until the host may be asked again, or the run is stopped."""
+        while not stop.is_set():
+            left = self.not_before - time.monotonic()
+            if left <= 0:
+                return
+            stop.wait(left)
+        raise StoppedError
+
+
+def make_session():
+    """Return a session that follows few redirects and says who asks."""
+    from astroclip_search import __version__
+
+    session = requests.Session()
+    session.max_redirects = 5
+    session.headers['User-Agent'] += f' astroclip_search/{__version__}'
+    # A length, a range and a digest are all of the bytes as they are sent.
+    session.headers['Accept-Encoding'] = 'identity'
+    return session
+
+
+def fetch(url, path, *, session, host, options, stop):
+    """
+    Fetch one file, trying again where that can help.
+
+    Parameters
+    ----------
+    url : str
+        The address.
+    path : `~pathlib.Path`
+        Where the complete, checked file appears at once.
+    session : `requests.Session`
+        Used by one thread only.
+    host : `Host`
+        The server's state, shared by all threads.
+    options : `Options`
+        What holds for the run.
+    stop : `threading.Event`
+        Set to make all transfers end.
+
+    Returns
+    -------
+    size : int
+        Size of the file in bytes.
+
+    Raises
+    ------
+    TransferError
+        If the file cannot be had.
+    """
+    part = path.with_name(f'.{path.name}.part')
+    # Seeded by address, so that a run waits the same whatever the order.
+    rng = random.Random(f'{options.seed} {url}')
+    for attempt in range(options.retries + 1):
+        if host.silent >= _MAX_SILENT:
+            msg = (
+                f'not tried: {_MAX_SILENT} files in a row had no answer '
+                'from this server'
+            )
+            raise TransferError(msg)
+        try:
+            with host.slots:
+                host.wait(stop)
+                size = _receive(url, part, session, options, stop)
+            host.silent = 0
+            part.replace(path)
+            _tag_path(part).unlink(missing_ok=True)
+        except TransferError as exc:
+            if exc.discard:
+                _discard(part)
+            if not exc.silent:
+                host.silent = 0
+            if not exc.again or attempt == options.retries:
+                host.silent += exc.silent
+                tries = f' ({attempt + 1} tries)' if attempt else ''
+                msg = f'{exc}{tries}'
+                raise TransferError(msg) from exc
+            if exc.wait is not None:
+                host.not_before = time.monotonic() + exc.wait
+            # Full jitter on exponential backoff keeps workers apart.
+            stop.wait(rng.uniform(0.5, 1) * min(0.25 * 2**attempt, 30))
+        else:
+            return size
+    return None  # never reached; range() has at least one item
+
+
+def _receive(url, part, session, options, stop):
+    """Make one attempt; on success the partial file is complete."""
+    if urlsplit(url).scheme == 'file':
+        return _copy(url, part, options)
+    offset, tag = _resumable(part)
+    headers = {}
+    if offset:
+        headers = {'Range': f'bytes={offset}-', 'If-Range': tag}
+    connect = min(options.timeout, 30)
+    try:
+        with session.get(
+            url,
+            headers=headers,
+            stream=True,
+            timeout=(connect, options.timeout),
+        ) as response:
+            offset, total = _accept(response, part, offset, options)
+            return _save(response, part, offset, total, options, stop)
+    except (requests.RequestException, HTTPError, OSError) as exc:
+        raise _explain(exc, url, options) from exc
+
+
+def _accept(response, part, offset, options):
+    """Judge status and headers; return where writing starts and ends."""
+    status = response.status_code
+    if status == 416:  # what we have is no part of what is there now
+        msg = 'the server refuses to resume the partial file'
+        raise TransferError(msg, again=True, discard=True)
+    if status not in (200, 206):
+        msg = f'HTTP status {status} {response.reason or ""}'.strip()
+        wait = _retry_after(response) if status in (429, 503) else None
+        raise TransferError(msg, again=status in _TRANSIENT, wait=wait)
+    content_type = response.headers.get('Content-Type', '')
+    if content_type.partition(';')[0].strip().lower() == 'text/html':
+        msg = 'the server sent an HTML page (an error or login page?)'
+        raise TransferError(msg, again=True)
+    length = response.headers.get('Content-Length', '')
+    length = int(length) if length.isdecimal() else None
+    if 'Content-Encoding' in response.headers:
+        length = None  # it counts other bytes than those that we write
+    if status == 200:
+        offset = 0
+    elif not _continues(response, offset):
+        msg = 'the server resumed the partial file at the wrong place'
+        raise TransferError(msg, again=True, discard=True)
+    total = None if length is None else offset + length
+    if total is not None and total > options.max_size:
+        raise TransferError(_too_big(total, options))
+    if not offset:
+        _keep_tag(response, part)
+    return offset, total
+
+
+def _save(response, part, offset, total, options, stop):
+    """Write the body, in bounded memory and not for ever."""
+    size = offset
+    head = b''
+    window = (time.monotonic(), size)
+    with part.open('ab' if offset else 'wb') as file:
+        # read1 returns what has come, so that a dripping server cannot
+        # keep us in one call.
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            if stop.is_set():
+                raise StoppedError
+            if size < _HEAD and not offset:
+                head = (head + chunk)[:_HEAD]
+            file.write(chunk)
+            size += len(chunk)
+            if size >= _HEAD and head:
+                _judge(check_head(head, options.kind))
+                head = b''
+            if size > options.max_size:
+                raise TransferError(_too_big(size, options), discard=True)
+            elapsed = time.monotonic() - window[0]
+            if elapsed > options.timeout:
+                if size - window[1] < _MIN_SPEED * elapsed:
+                    msg = f'slower than {_MIN_SPEED} bytes a second'
+                    raise TransferError(msg, again=True, silent=True)
+                window = (time.monotonic(), size)
+        file.flush()
+        os.fsync(file.fileno())
+    if total is not None and size != total:
+        msg = f'the file ended after {size} of {total} bytes'
+        raise TransferError(msg, again=True)
+    if size < _HEAD:
+        _judge(check_head(part.read_bytes(), options.kind))
+    if total is None:
+        _judge(check_tail(part))
+    return size
+
+
+def _judge(reason):
+    if reason:
+        raise TransferError(reason, again=True, discard=True)
+
+
+def _copy(url, part, options):
+    source = Path(url2pathname(urlsplit(url).path))
+    try:
+        size = source.stat().st_size
+        if size > options.max_size:
+            raise TransferError(_too_big(size, options))
+        shutil.copyfile(source, part)
+    except OSError as exc:
+        msg = f'the local file cannot be read ({exc.strerror})'
+        raise TransferError(msg) from exc
+    with part.open('rb') as file:
+        reason = check_head(file.read(_HEAD), options.kind)
+    if reason:
+        raise TransferError(reason, discard=True)
+    return size
+
+
+def _explain(exc, url, options):
+    """Turn what went wrong on the way into words."""
+    host = urlsplit(url).hostname
+    if isinstance(exc, requests.TooManyRedirects):
+        return TransferError('more than 5 redirects')
+    if isinstance(exc, (requests.exceptions.SSLError, SSLError)):
+        msg = (
+            f'the TLS connection to {host} failed ({exc}): check the date of '
+            'this computer, and set REQUESTS_CA_BUNDLE where a proxy signs '
+            'connections'
+        )
+        return TransferError(' '.join(msg.split()))
+    if isinstance(
+        exc,
+        (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.MissingSchema,
+        ),
+    ):
+        return TransferError(f'not an address that can be fetched ({exc})')
+    if not isinstance(exc, (requests.RequestException, HTTPError)) and (
+        getattr(exc, 'filename', None) or exc.errno in (27, 28, 122)
+    ):
+        raise exc  # our own disk, not the network
+    text = str(exc)
+    if isinstance(exc, requests.Timeout) or 'timed out' in text.lower():
+        msg = f'no answer for {options.timeout:g} s'
+    elif isinstance(exc, requests.exceptions.ConnectionError):
+        msg = f'no connection to {host} ({_root(exc)})'
+    else:
+        return TransferError(
+            f'the connection broke ({_root(exc)})', again=True
+        )
+    return TransferError(msg, again=True, silent=True)
+
+
+def _root(exc):
+    """Return the innermost cause in one line: the rest only wraps it."""
+    while (inner := exc.__cause__ or exc.__context__) is not None:
+        exc = inner
+    return ' '.join(str(exc).split()) or type(exc).__name__
+
+
+def _retry_after(response):
+    """Seconds that the server asks us to wait, bounded; or None."""
+    with contextlib.suppress(InvalidHeader):
+        seconds = Retry().get_retry_after(response)
+        if seconds is not None:
+            return min(max(seconds, 0.0), _MAX_WAIT)
+    return None
+
+
+def _too_big(size, options):
+    return (
+        f'{size} bytes are more than the limit of {options.max_size} '
+        '(conf.max_download_size, or max_size=)'
+    )
+
+
+def _tag_path(part):
+    return part.with_suffix('.tag')
+
+
+def _keep_tag(response, part):
+    """Keep what tells later whether the partial file can be resumed."""
+    _discard(part)
+    tag = response.headers.get('ETag') or ''
+    if not tag.startswith('"'):  # none, or a weak one: not byte for byte
+        tag = response.headers.get('Last-Modified')
+    if tag and 'Content-Encoding' not in response.headers:
+        _tag_path(part).write_text(tag, encoding='latin-1')
+
+
+def _resumable(part):
+    with contextlib.suppress(OSError):
+        tag = _tag_path(part).read_text(encoding='latin-1')
+        size = part.stat().st_size
+        # Less than the head: not checked yet, and nothing is lost.
+        if tag and size >= _HEAD:
+            return size, tag
+    return 0, ''
+
+
+def _continues(response, offset):
+    content = response.headers.get('Content-Range', '')
+    return offset > 0 and content.startswith(f'bytes {offset}-')
+
+
+def _discard(part):
+    part.unlink(missing_ok=True)
+    _tag_path(part).unlink(missing_ok=True)
