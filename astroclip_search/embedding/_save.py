@@ -1,0 +1,61 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Saving of loaded models as bundles."""
+
+from pathlib import Path
+
+from astroclip_search.embedding.backends import torch_model
+from astroclip_search.embedding.bundles import (
+    CONFIG,
+    GRAPHS,
+    INFO,
+    TOKENIZER,
+    WEIGHTS,
+    Bundle,
+    write_bundle,
+)
+
+__all__ = ['save']
+
+
+def save(source, path):
+    """
+    Write a loaded model as a bundle.
+
+    Parameters
+    ----------
+    source : `Bundle` or `OpenClipModel`
+        The model.
+    path : path-like
+        Directory to write.
+    """
+    model = torch_model(source, device='cpu')
+    if isinstance(source, Bundle):
+        ours = {CONFIG, INFO, WEIGHTS, *GRAPHS}
+        files = [
+            p
+            for p in source.path.iterdir()
+            if p.is_file() and p.name not in ours
+        ]
+        files = files if (source.path / TOKENIZER).is_file() else None
+    else:
+        files = {TOKENIZER: source.tokenizer_json}
+        config = getattr(
+            getattr(getattr(model, 'text', None), 'config', None),
+            'to_json_string',
+            None,
+        )
+        if config is not None:
+            files['config.json'] = config()
+    info = {
+        'name': Path(path).name,
+        **source.info,
+        'rendering': source.rendering.to_dict(),
+    }
+    write_bundle(
+        path,
+        model_cfg=source.model_cfg,
+        preprocess_cfg=source.preprocess_cfg,
+        state_dict=model.state_dict(),
+        tokenizer_files=files,
+        info=info,
+    )
