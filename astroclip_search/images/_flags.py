@@ -1,0 +1,89 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Which pixels are unusable, from data-quality arrays and headers."""
+
+import numpy as np
+
+from astroclip_search.images._hdus import card
+
+__all__ = []
+
+# Flags of HST instruments under which a pixel's value is lost (lost in
+# transmission, bad detector pixel, masked, bad bias or flat, saturated,
+# cosmic ray). Warm pixels and charge traps are flagged too, in their
+# thousands, and stay: ACS Data Handbook, table 3.4; WFC3, table 3.3.
+_HST = 1 | 2 | 4 | 8 | 128 | 256 | 512 | 2048 | 4096 | 8192
+# DO_NOT_USE and SATURATED of the JWST pipeline.
+_JWST = 1 | 2
+# Mask planes of the Rubin and HSC pipelines, which number them in MP_ cards.
+_PLANES = ('BAD', 'NO_DATA', 'SAT')
+
+
+def flagged(file, ext, pixels):
+    """
+    Unusable pixels of an image.
+
+    Parameters
+    ----------
+    file : `FitsFile` or `FitsList`
+        The extensions.
+
+    ext : `Extension`
+        The image.
+
+    pixels : source of pixels
+        The pixels of the image.
+
+    Returns
+    -------
+    flags : (H, W) bool `~numpy.ndarray` or None
+        `True` where a pixel is unusable.
+
+    note : str or None
+        What was done, for the metadata.
+    """
+    flags, note = None, None
+    quality = _companion(file.extensions, ext)
+    if quality is not None and quality.shape[-2:] == pixels.shape:
+        values = file.pixels(quality, (0,) * (len(quality.shape) - 2)).read()
+        if values.dtype.kind in 'iu':
+            bits = _bits(file.extensions[0].header, quality)
+            flags = (values & values.dtype.type(bits)) != 0
+            note = f'flags of extension {quality.index} taken as a mask'
+    level = card(ext.header, 'SATURATE', float)
+    if level is not None and level > 0:
+        high = pixels.read() >= level
+        if high.any():
+            flags = high if flags is None else flags | high
+    if flags is None or not flags.any():
+        return None, note
+    if flags.mean() > 0.9:
+        return None, 'flags of nearly every pixel were left aside'
+    return flags, note
+
+
+def _companion(extensions, ext):
+    """Find the data-quality extension that belongs to an image."""
+    for other in extensions[ext.index + 1 :]:
+        if other.name == 'DQ' and other.version == ext.version:
+            return other if len(other.shape) >= 2 else None
+        kind = card(other.header, 'EXTTYPE', str, '').strip().upper()
+        if kind == 'MASK' and len(other.shape) == 2:
+            return other
+    return None
+
+
+def _bits(primary, quality):
+    planes = [card(quality.header, f'MP_{name}', int, -1) for name in _PLANES]
+    if any(0 <= n < 31 for n in planes):
+        return sum(1 << n for n in planes if 0 <= n < 31)
+    telescope = card(primary, 'TELESCOP', str, '').strip().upper()
+    return {'HST': _HST, 'JWST': _JWST}.get(telescope, 0x7FFF)
+
+
+def merge(*masks):
+    """Combine masks of which some may be None."""
+    present = [np.asarray(mask, dtype=bool) for mask in masks
+               if mask is not None]  # fmt: skip
+    if not present:
+        return None
+    return np.logical_or.reduce(present)
