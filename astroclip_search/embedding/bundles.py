@@ -436,7 +436,7 @@ def write_bundle(
         )
         save_file(tensors, new / WEIGHTS, metadata={'format': 'pt'})
         _write_tokenizer(new, model_cfg, tokenizer_files)
-        _write_graphs(new)
+        _write_graphs(new, path.name, model_cfg, preprocess_cfg)
         for file in new.iterdir():
             file.chmod(0o644)  # safetensors keeps its files to the user
         sums = {p.name: sha256_of(p) for p in sorted(new.iterdir())}
@@ -478,5 +478,16 @@ def _write_tokenizer(path, model_cfg, files):
         raise ModelError(msg)
 
 
-def _write_graphs(path):
-    """Write the ONNX graphs where the architecture can be exported."""
+def _write_graphs(path, name, model_cfg, preprocess_cfg):
+    """Load the new bundle as any user would, and export its graphs."""
+    from astroclip_search.embedding._graphs import write_graphs
+    from astroclip_search.embedding.backends import torch_model
+
+    bundle = Bundle(
+        path=path,
+        model_cfg=model_cfg,
+        preprocess_cfg=preprocess_cfg,
+        info={'name': name},
+        weights_sha256=sha256_of(path / WEIGHTS),
+    )
+    write_graphs(bundle, torch_model(bundle, device='cpu'))
