@@ -2,5 +2,13 @@
 """Archives: the query service, previews, sky images and downloads."""
 
 from astroclip_search.archive._download import DownloadReport, download
+from astroclip_search.archive._mapping import to_obscore
+from astroclip_search.archive._mast import mast_observations, mast_previews
 
-__all__ = ['DownloadReport', 'download']
+__all__ = [
+    'DownloadReport',
+    'download',
+    'mast_observations',
+    'mast_previews',
+    'to_obscore',
+]

@@ -29,12 +29,14 @@ __all__ = [
     'Options',
     'StoppedError',
     'TransferError',
+    'backoff',
     'fetch',
     'make_session',
+    'retry_after',
 ]
 
 # Answers that the same request may not get a little later (RFC 9110).
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK = 1 << 16
 _HEAD = 64
 _MIN_SPEED = 1000  # bytes a second; a slower server drips
@@ -159,11 +161,15 @@ def fetch(url, path, *, session, host, options, stop):
                 raise TransferError(msg) from exc
             if exc.wait is not None:
                 host.not_before = time.monotonic() + exc.wait
-            # Full jitter on exponential backoff keeps workers apart.
-            stop.wait(rng.uniform(0.5, 1) * min(0.25 * 2**attempt, 30))
+            stop.wait(backoff(attempt, rng))
         else:
             return size
     return None  # never reached; range() has at least one item
+
+
+def backoff(attempt, rng):
+    """Seconds to wait: twice as long each time, and apart from others."""
+    return rng.uniform(0.5, 1) * min(0.25 * 2**attempt, 30)
 
 
 def _receive(url, part, session, options, stop):
@@ -196,8 +202,8 @@ def _accept(response, part, offset, options):
         raise TransferError(msg, again=True, discard=True)
     if status not in (200, 206):
         msg = f'HTTP status {status} {response.reason or ""}'.strip()
-        wait = _retry_after(response) if status in (429, 503) else None
-        raise TransferError(msg, again=status in _TRANSIENT, wait=wait)
+        wait = retry_after(response) if status in (429, 503) else None
+        raise TransferError(msg, again=status in TRANSIENT, wait=wait)
     content_type = response.headers.get('Content-Type', '')
     if content_type.partition(';')[0].strip().lower() == 'text/html':
         msg = 'the server sent an HTML page (an error or login page?)'
@@ -323,7 +329,7 @@ def _root(exc):
     return ' '.join(str(exc).split()) or type(exc).__name__
 
 
-def _retry_after(response):
+def retry_after(response):
     """Seconds that the server asks us to wait, bounded; or None."""
     with contextlib.suppress(InvalidHeader):
         seconds = Retry().get_retry_after(response)

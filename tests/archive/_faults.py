@@ -53,6 +53,9 @@ class FaultServer(ThreadingHTTPServer):
     def url(self, path):
         return self.address + path
 
+    def payload(self, path, body):
+        """Bytes of a service, or None; for servers made from this one."""
+
     def handle_error(self, request, client_address):
         """Clients that give up are expected."""
 
@@ -80,6 +83,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
+        length = int(self.headers.get('Content-Length') or 0)
+        self.request_body = self.rfile.read(length).decode()
         with server.lock:
             server.requests.append((self.path, dict(self.headers)))
             server.active += 1
@@ -99,6 +104,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self, path):
         content = self.server.content.get(path)
+        if content is None:
+            content = self.server.payload(path, self.request_body)
         return picture(path) if content is None else content
 
     def head(self, status, length, content_type='image/jpeg', **headers):
