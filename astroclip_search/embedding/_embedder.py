@@ -13,7 +13,8 @@ import numpy as np
 
 from astroclip_search._progress import progress_bar
 from astroclip_search.config import conf
-from astroclip_search.embedding.backends import TorchBackend, find_model
+from astroclip_search.embedding._models import find_model
+from astroclip_search.embedding.backends import TorchBackend
 from astroclip_search.exceptions import (
     AstroClipError,
     AstroClipWarning,
@@ -229,11 +230,27 @@ class Embedder:
             pieces += rows
             owners += [i] * len(rows)
             weights += tokens
-        features = self._embed_ids(pieces, batch_size, progress)
+
+        def label(i):
+            return f'text {i} ({_short(texts[i])})'
+
+        features = np.zeros((len(pieces), self.dim), np.float32)
+        # Texts of like length together need the least filling up.
+        order = np.argsort([len(row) for row in pieces], kind='stable')
+        with progress_bar(
+            total=len(pieces), show=progress, unit='text', leave=False
+        ) as bar:
+            for some in _chunks(order, batch_size):
+                ids = self._tokenizer.pad([pieces[i] for i in some])
+                features[some] = self._unit(
+                    self._backend.encode_text(ids),
+                    lambda i, some=some: label(owners[some[i]]),
+                )
+                bar.update(len(some))
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        weights = np.asarray(weights, np.float32)
-        np.add.at(vectors, owners, weights[:, None] * features)
-        return self._unit(vectors, lambda i: f'text {i} ({_short(texts[i])})')
+        weights = np.asarray(weights, np.float32)[:, None]
+        np.add.at(vectors, np.asarray(owners, int), weights * features)
+        return self._unit(vectors, label)
 
     def _pieces(self, i, text):
         if not isinstance(text, str):
@@ -246,6 +263,11 @@ class Embedder:
             msg = f'text {i} is empty. Give at least one word.'
             raise QueryError(msg)
         rows, tokens = self._tokenizer.split(text)
+        if not sum(tokens):
+            msg = (
+                f'text {i} ({_short(text)}) holds no word. Give at least one.'
+            )
+            raise QueryError(msg)
         if len(rows) > 1:
             msg = (
                 f'text {i} ({_short(text)}) is longer than the '
@@ -254,20 +276,6 @@ class Embedder:
             )
             warnings.warn(msg, AstroClipWarning, stacklevel=3)
         return rows, tokens
-
-    def _embed_ids(self, rows, batch_size, progress):
-        """Unit features of token ids, sorted by length on the way."""
-        out = np.zeros((len(rows), self.dim), np.float32)
-        order = np.argsort([len(row) for row in rows], kind='stable')
-        with progress_bar(
-            total=len(rows), show=progress, unit='text', leave=False
-        ) as bar:
-            for some in _chunks(order, batch_size):
-                ids = self._tokenizer.pad([rows[i] for i in some])
-                features = self._backend.encode_text(ids)
-                out[some] = self._unit(features, lambda i: 'a text')
-                bar.update(len(some))
-        return out
 
     def embed_pixels(self, pixels, *, batch_size=None):
         """

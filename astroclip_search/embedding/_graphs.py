@@ -9,7 +9,6 @@ inside the safetensors file, by offset, each followed by a cast to float32.
 
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 

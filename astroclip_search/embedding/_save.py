@@ -1,8 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Saving of loaded models as bundles."""
 
-from pathlib import Path
-
 from astroclip_search.embedding.backends import torch_model
 from astroclip_search.embedding.bundles import (
     CONFIG,
@@ -38,16 +36,9 @@ def save(source, path):
         ]
         files = files if (source.path / TOKENIZER).is_file() else None
     else:
-        files = {TOKENIZER: source.tokenizer_json}
-        config = getattr(
-            getattr(getattr(model, 'text', None), 'config', None),
-            'to_json_string',
-            None,
-        )
-        if config is not None:
-            files['config.json'] = config()
+        files = source.tokenizer_files
     info = {
-        'name': Path(path).name,
+        'name': source.name,
         **source.info,
         'rendering': source.rendering.to_dict(),
     }

@@ -225,7 +225,7 @@ class Tokenizer:
             pieces = self._pack(_SENTENCE_END.split(text.strip()), ' ')
         else:
             pieces = [ids]
-        return pieces, [max(1, len(p) - self._n_special) for p in pieces]
+        return pieces, [len(p) - self._n_special for p in pieces]
 
     def _pack(self, parts, glue):
         """Join parts while they fit; divide those that do not."""

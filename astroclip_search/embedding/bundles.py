@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from astroclip_search.embedding._text import Tokenizer, clip_tokenizer_json
 from astroclip_search.embedding._verify import (
     sha256_of,
@@ -133,8 +131,35 @@ def read_json(path):
     return value
 
 
+class Model:
+    """What can be known of a model from its configuration."""
+
+    @property
+    def image_size(self):
+        """Pixels on a side of the pictures that the model takes."""
+        size = self.model_cfg['vision_cfg'].get('image_size', 224)
+        sizes = {size} if isinstance(size, int) else set(size)
+        if len(sizes) != 1:
+            msg = (
+                f'the model {self.name!r} takes pictures of {size} pixels; '
+                'only square ones are supported. Use another model.'
+            )
+            raise ModelError(msg)
+        return sizes.pop()
+
+    @property
+    def rendering(self):
+        """How pictures are made for this model, a `Rendering`."""
+        from astroclip_search.images import Rendering
+
+        if 'rendering' in self.info:
+            return Rendering.from_dict(self.info['rendering'])
+        mode = self.preprocess_cfg.get('resize_mode') or 'shortest'
+        return Rendering(size=self.image_size, fit=_FIT[mode])
+
+
 @dataclass(frozen=True)
-class Bundle:
+class Bundle(Model):
     """
     A model bundle whose files were verified.
 
@@ -166,11 +191,6 @@ class Bundle:
         """Whether ONNX Runtime can run the model."""
         return all((self.path / graph).is_file() for graph in GRAPHS)
 
-    @property
-    def image_size(self):
-        """Pixels on a side of the pictures that the model takes."""
-        return int(np.max(self.model_cfg['vision_cfg'].get('image_size', 224)))
-
     @cached_property
     def text(self):
         """Settings of the tokenizer."""
@@ -191,15 +211,6 @@ class Bundle:
             preprocess_cfg=self.preprocess_cfg,
             text={**self.text, **sums},
         )
-
-    @property
-    def rendering(self):
-        """How pictures are made for this model, a `Rendering`."""
-        from astroclip_search.images import Rendering
-
-        if 'rendering' in self.info:
-            return Rendering.from_dict(self.info['rendering'])
-        return default_rendering(self.preprocess_cfg, self.image_size)
 
     def tokenizer(self):
         """Make the tokenizer of the model."""
@@ -236,14 +247,6 @@ class Bundle:
                 'hf_model_pretrained': False,
             }
         return kwargs
-
-
-def default_rendering(preprocess_cfg, size):
-    """Rendering that matches the preprocessing of open_clip."""
-    from astroclip_search.images import Rendering
-
-    mode = preprocess_cfg.get('resize_mode') or 'shortest'
-    return Rendering(size=size, fit=_FIT[mode])
 
 
 def _pad_id(path):
