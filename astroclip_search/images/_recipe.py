@@ -13,7 +13,7 @@ from astroclip_search.exceptions import ImageError
 __all__ = ['Rendering']
 
 INTERVAL = (
-    'AsymmetricPercentileInterval(lower_percentile=1, upper_percentile=99.7)'
+    'AsymmetricPercentileInterval(lower_percentile=10, upper_percentile=99.8)'
 )
 STRETCH = 'AsinhStretch(a=0.1)'
 VERSION = 1
@@ -202,7 +202,7 @@ def _write(item, name):
         if not hasattr(item, parameter):
             stored = _STORED_AS.get((cls, parameter), parameter)
         if cls == 'PercentileInterval' and parameter == 'percentile':
-            value = item.upper_percentile - item.lower_percentile
+            value = round(item.upper_percentile - item.lower_percentile, 9)
         else:
             value = getattr(item, stored, NotImplemented)
         if hasattr(value, 'item') and getattr(value, 'ndim', 1) == 0:

@@ -19,6 +19,7 @@ __all__ = ['render']
 # slower, and stretching at the final size makes stars too large.
 OVERSAMPLE = 2
 SAMPLE = 20_000
+LEVELS = 1 << 16
 
 
 def render(
@@ -143,8 +144,7 @@ def _grey_picture(image, rendering):
             'all are masked or not finite'
         )
         raise ImageError(msg)
-    values = np.clip(_stretched(means, good, rendering), 0, 1)
-    values = np.rint(values * 255).astype(np.uint8)
+    values = _stretched(means, good, rendering)
     bottom = 0.0
     if image.origin == 'lower':
         values = values[::-1]
@@ -170,11 +170,22 @@ def _stretched(means, good, rendering):
             # A flat image, or one star on a flat background.
             low, high = float(sample.min()), float(sample.max())
         if high <= low:
-            return np.full(means.shape, 0.5, np.float32)
-        scaled = (means - low) / (high - low)
-        np.clip(scaled, 0, 1, out=scaled)
-        stretch = rendering.stretch_object()
-        return np.nan_to_num(stretch(scaled, clip=True))
+            return np.full(means.shape, 128, np.uint8)
+        scaled = (means - np.float32(low)) * np.float32(1 / (high - low))
+        return _shades(scaled, rendering.stretch_object())
+
+
+def _shades(scaled, stretch):
+    """Stretch values of which 0 is black and 1 is white to 0 to 255."""
+    if scaled.size <= LEVELS:
+        shades = stretch(np.clip(scaled, 0, 1), clip=True)
+        return np.rint(np.nan_to_num(shades) * 255).astype(np.uint8)
+    # A table gives the same shades in a fourth of the time.
+    table = _shades(np.linspace(0, 1, LEVELS), stretch)
+    scaled *= LEVELS - 1
+    scaled += 0.5
+    np.clip(scaled, 0, LEVELS - 1, out=scaled)
+    return table[scaled.astype(np.uint16)]
 
 
 def _filled(means, good, low):

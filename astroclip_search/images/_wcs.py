@@ -7,8 +7,12 @@ import warnings
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS
-from astropy.wcs.utils import pixel_to_skycoord, wcs_to_celestial_frame
+from astropy.wcs import WCS, DistortionLookupTable, Sip
+from astropy.wcs.utils import (
+    pixel_to_skycoord,
+    skycoord_to_pixel,
+    wcs_to_celestial_frame,
+)
 
 from astroclip_search.exceptions import AstroClipWarning
 from astroclip_search.images._hdus import card
@@ -236,3 +240,82 @@ def to_sky(wcs, x, y):
             return SkyCoord(sky.icrs.ra, sky.icrs.dec)
         except Exception:  # solar, planetary, damaged frames
             return None
+
+
+def shifted(wcs, x, y):
+    """
+    World coordinates of a part of an image.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        World coordinates of the whole.
+
+    x, y : int
+        Pixel of the whole that is the first of the part (0-based).
+
+    Returns
+    -------
+    wcs : `~astropy.wcs.WCS`
+        A copy; SIP polynomials and lookup tables move along, which slicing
+        a `~astropy.wcs.WCS` does not do for the tables.
+    """
+    new = wcs.deepcopy()
+    offset = np.array([x, y], dtype=float)
+    new.wcs.crpix = wcs.wcs.crpix - offset
+    if wcs.sip is not None:
+        sip = wcs.sip
+        new.sip = Sip(sip.a, sip.b, sip.ap, sip.bp, sip.crpix - offset)
+    for name in ('cpdis1', 'cpdis2', 'det2im1', 'det2im2'):
+        table = getattr(wcs, name)
+        if table is not None:
+            moved = DistortionLookupTable(
+                table.data,
+                tuple(table.crpix),
+                tuple(np.asarray(table.crval) - offset),
+                tuple(table.cdelt),
+            )
+            setattr(new, name, moved)
+    new.wcs.set()
+    return new
+
+
+def to_pixel(wcs, position):
+    """
+    Pixel of a position, distortions included.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        World coordinates.
+
+    position : `~astropy.coordinates.SkyCoord`
+        One position.
+
+    Returns
+    -------
+    x, y : float or None
+        0-based pixel; None where the position cannot be projected.
+    """
+    with quiet():
+        try:
+            x, y = skycoord_to_pixel(position, wcs, origin=0, mode='all')
+            x, y = float(x), float(y)
+            # A projection maps some positions of the far side as well.
+            back = pixel_to_skycoord(x, y, wcs, origin=0, mode='all')
+            if not back.separation(position.icrs).arcsec < 1:
+                return None
+        except Exception:  # no convergence, solar frames
+            return None
+    return x, y
+
+
+def pixel_scales(wcs, x, y):
+    """Height and width of a pixel in degrees, at a pixel."""
+    around = to_sky(
+        wcs,
+        np.array([x - 0.5, x + 0.5, x, x]),
+        np.array([y, y, y - 0.5, y + 0.5]),
+    )
+    wide, high = around[0::2].separation(around[1::2]).deg
+    return high, wide
