@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from astropy.table import QTable
 
 from astroclip_search._progress import progress_bar
+from astroclip_search.archive._answers import TransferError
 from astroclip_search.archive._content import KINDS
 from astroclip_search.archive._names import safe_name, url_name
 from astroclip_search.archive._transfer import (
     Host,
     Options,
-    TransferError,
     fetch,
     make_session,
 )

@@ -16,14 +16,11 @@ from astropy.table import Table
 from requests.adapters import HTTPAdapter
 
 from astroclip_search._progress import progress_bar
+from astroclip_search.archive._answers import TRANSIENT, retry_after
 from astroclip_search.archive._mapping import to_obscore
 from astroclip_search.archive._names import resolve_position
-from astroclip_search.archive._replies import reply_columns
-from astroclip_search.archive._transfer import (
-    TRANSIENT,
-    backoff,
-    retry_after,
-)
+from astroclip_search.archive._replies import as_rows
+from astroclip_search.archive._transfer import backoff
 from astroclip_search.config import conf
 from astroclip_search.exceptions import ArchiveError, QueryError
 
@@ -172,13 +169,10 @@ def _joined(product, observations):
 
 
 def _rows(table):
-    columns = reply_columns(table)
-    if 'obsid' in columns:
-        columns['obsid'] = [str(value) for value in columns['obsid']]
-    return [
-        dict(zip(columns, values, strict=True))
-        for values in zip(*columns.values(), strict=True)
-    ]
+    rows = as_rows(table)
+    for row in rows:
+        row['obsid'] = str(row.get('obsid'))
+    return rows
 
 
 def _observations(limit, progress, criteria):

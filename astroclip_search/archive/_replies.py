@@ -17,7 +17,7 @@ from astropy.table import Table
 
 from astroclip_search.exceptions import ArchiveError
 
-__all__ = ['read_reply', 'reply_columns']
+__all__ = ['as_columns', 'as_rows', 'read_reply', 'reply_columns']
 
 _MAX_BYTES = 1 << 30
 # A reply that declares entities can blow up a parser or read local files.
@@ -201,3 +201,12 @@ def as_columns(source):
     if isinstance(source, Table):
         return reply_columns(source)
     return read_reply(source)
+
+
+def as_rows(source):
+    """Return a dict for each row of what `as_columns` takes."""
+    columns = as_columns(source)
+    return [
+        dict(zip(columns, values, strict=True))
+        for values in zip(*columns.values(), strict=True)
+    ]

@@ -19,42 +19,31 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
-from urllib3.exceptions import HTTPError, InvalidHeader, SSLError
-from urllib3.util import Retry
+from urllib3.exceptions import HTTPError
 
+from astroclip_search.archive._answers import (
+    TRANSIENT,
+    TransferError,
+    detail,
+    explain,
+    retry_after,
+    too_big,
+)
 from astroclip_search.archive._content import check_head, check_tail
 
 __all__ = [
     'Host',
     'Options',
     'StoppedError',
-    'TransferError',
     'backoff',
     'fetch',
     'make_session',
-    'retry_after',
 ]
 
-# Answers that the same request may not get a little later (RFC 9110).
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK = 1 << 16
 _HEAD = 64
 _MIN_SPEED = 1000  # bytes a second; a slower server drips
-_MAX_WAIT = 120.0  # seconds that a Retry-After can make us wait
 _MAX_SILENT = 10  # files in a row without any answer: the host is down
-
-
-class TransferError(Exception):
-    """A failed attempt: its reason, and whether to try again."""
-
-    def __init__(
-        self, reason, *, again=False, wait=None, silent=False, discard=False
-    ):
-        super().__init__(reason)
-        self.again = again
-        self.wait = wait  # seconds that the server asks for
-        self.silent = silent  # the server said nothing at all
-        self.discard = discard  # the partial file is of no use
 
 
 class StoppedError(Exception):
@@ -191,7 +180,7 @@ def _receive(url, part, session, options, stop):
             offset, total = _accept(response, part, offset, options)
             return _save(response, part, offset, total, options, stop)
     except (requests.RequestException, HTTPError, OSError) as exc:
-        raise _explain(exc, url, options) from exc
+        raise explain(exc, url, options) from exc
 
 
 def _accept(response, part, offset, options):
@@ -202,6 +191,7 @@ def _accept(response, part, offset, options):
         raise TransferError(msg, again=True, discard=True)
     if status not in (200, 206):
         msg = f'HTTP status {status} {response.reason or ""}'.strip()
+        msg += detail(response)
         wait = retry_after(response) if status in (429, 503) else None
         raise TransferError(msg, again=status in TRANSIENT, wait=wait)
     content_type = response.headers.get('Content-Type', '')
@@ -219,7 +209,7 @@ def _accept(response, part, offset, options):
         raise TransferError(msg, again=True, discard=True)
     total = None if length is None else offset + length
     if total is not None and total > options.max_size:
-        raise TransferError(_too_big(total, options))
+        raise TransferError(too_big(total, options))
     if not offset:
         _keep_tag(response, part)
     return offset, total
@@ -244,7 +234,7 @@ def _save(response, part, offset, total, options, stop):
                 _judge(check_head(head, options.kind))
                 head = b''
             if size > options.max_size:
-                raise TransferError(_too_big(size, options), discard=True)
+                raise TransferError(too_big(size, options), discard=True)
             elapsed = time.monotonic() - window[0]
             if elapsed > options.timeout:
                 if size - window[1] < _MIN_SPEED * elapsed:
@@ -273,7 +263,7 @@ def _copy(url, part, options):
     try:
         size = source.stat().st_size
         if size > options.max_size:
-            raise TransferError(_too_big(size, options))
+            raise TransferError(too_big(size, options))
         shutil.copyfile(source, part)
     except OSError as exc:
         msg = f'the local file cannot be read ({exc.strerror})'
@@ -283,66 +273,6 @@ def _copy(url, part, options):
     if reason:
         raise TransferError(reason, discard=True)
     return size
-
-
-def _explain(exc, url, options):
-    """Turn what went wrong on the way into words."""
-    host = urlsplit(url).hostname
-    if isinstance(exc, requests.TooManyRedirects):
-        return TransferError('more than 5 redirects')
-    if isinstance(exc, (requests.exceptions.SSLError, SSLError)):
-        msg = (
-            f'the TLS connection to {host} failed ({exc}): check the date of '
-            'this computer, and set REQUESTS_CA_BUNDLE where a proxy signs '
-            'connections'
-        )
-        return TransferError(' '.join(msg.split()))
-    if isinstance(
-        exc,
-        (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.MissingSchema,
-        ),
-    ):
-        return TransferError(f'not an address that can be fetched ({exc})')
-    if not isinstance(exc, (requests.RequestException, HTTPError)) and (
-        getattr(exc, 'filename', None) or exc.errno in (27, 28, 122)
-    ):
-        raise exc  # our own disk, not the network
-    text = str(exc)
-    if isinstance(exc, requests.Timeout) or 'timed out' in text.lower():
-        msg = f'no answer for {options.timeout:g} s'
-    elif isinstance(exc, requests.exceptions.ConnectionError):
-        msg = f'no connection to {host} ({_root(exc)})'
-    else:
-        return TransferError(
-            f'the connection broke ({_root(exc)})', again=True
-        )
-    return TransferError(msg, again=True, silent=True)
-
-
-def _root(exc):
-    """Return the innermost cause in one line: the rest only wraps it."""
-    while (inner := exc.__cause__ or exc.__context__) is not None:
-        exc = inner
-    return ' '.join(str(exc).split()) or type(exc).__name__
-
-
-def retry_after(response):
-    """Seconds that the server asks us to wait, bounded; or None."""
-    with contextlib.suppress(InvalidHeader):
-        seconds = Retry().get_retry_after(response)
-        if seconds is not None:
-            return min(max(seconds, 0.0), _MAX_WAIT)
-    return None
-
-
-def _too_big(size, options):
-    return (
-        f'{size} bytes are more than the limit of {options.max_size} '
-        '(conf.max_download_size, or max_size=)'
-    )
 
 
 def _tag_path(part):

@@ -1,0 +1,41 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""Servers on the loopback, and caches of their own."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from astropy.config import set_temp_cache
+
+from astroclip_search import conf
+from astroclip_search.archive import _mast, _transfer
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from _faults import FaultServer, serving
+from _mastserver import MastServer
+
+
+@pytest.fixture(autouse=True)
+def isolated(monkeypatch, tmp_path_factory):
+    """No proxy for the loopback, short waits, a cache of its own."""
+    for module in (_transfer, _mast):
+        monkeypatch.setattr(module, 'backoff', lambda attempt, rng: 0.01)
+    monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    cache = tmp_path_factory.mktemp('cache')
+    with set_temp_cache(cache), conf.set_temp('progress', 'off'):
+        yield
+
+
+@pytest.fixture
+def server():
+    with serving(FaultServer()) as running:
+        yield running
+
+
+@pytest.fixture
+def mast(monkeypatch):
+    with serving(MastServer()) as running:
+        running.point_astroquery(monkeypatch)
+        yield running
