@@ -12,12 +12,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from astroclip_search.embedding._verify import read_header
-from astroclip_search.embedding.bundles import (
+from astroclip_search.embedding._bundle import (
     GRAPHS,
     WEIGHTS,
     preprocessing,
 )
+from astroclip_search.embedding._verify import read_header
 from astroclip_search.exceptions import AstroClipWarning
 
 __all__ = ['write_graphs']

@@ -13,19 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astroclip_search.config import conf
-from astroclip_search.embedding._text import Tokenizer, clip_tokenizer_json
-from astroclip_search.embedding._torchvision import import_open_clip
-from astroclip_search.embedding.bundles import (
+from astroclip_search.embedding._bundle import (
     CONFIG,
     INFO,
     TOKENIZER,
     Model,
-    find_bundle,
     fingerprint,
-    list_bundles,
-    read_bundle,
     read_json,
     text_settings,
+)
+from astroclip_search.embedding._text import Tokenizer, clip_tokenizer_json
+from astroclip_search.embedding._torchvision import import_open_clip
+from astroclip_search.embedding.bundles import (
+    find_bundle,
+    list_bundles,
+    read_bundle,
 )
 from astroclip_search.exceptions import ModelError
 
@@ -65,7 +67,7 @@ class OpenClipModel(Model):
 
     @property
     def fingerprint(self):
-        """Identity of the vector space; see `bundles.fingerprint`."""
+        """Identity of the vector space; see `_bundle.fingerprint`."""
         digest = hashlib.sha256()
         for name, value in sorted(self.model.state_dict().items()):
             value = value.cpu()
@@ -162,11 +164,7 @@ def _from_registry(architecture, weights, cache_dir):
             f'Name "{right}/{weights}".'
         )
         raise ModelError(msg)
-    kwargs = {
-        'model_name': architecture,
-        'pretrained': weights,
-        'require_pretrained': True,
-    }
+    kwargs = {'model_name': architecture, 'pretrained': weights}
     return _create(name, model_cfg, pretrained_cfg, kwargs, cache_dir)
 
 
@@ -193,7 +191,7 @@ def _from_hub(name, cache_dir):
         )
         raise ModelError(msg) from exc
     config = read_json(path)
-    kwargs = {'model_name': name, 'require_pretrained': True}
+    kwargs = {'model_name': name}
     return _create(
         name,
         config['model_cfg'],
@@ -270,7 +268,9 @@ def create_model(name, kwargs, **more):
         with warnings.catch_warnings():
             # Other people's deprecations; ours are raised elsewhere.
             warnings.simplefilter('ignore')
-            model = open_clip.create_model(**kwargs, **more)
+            model = open_clip.create_model(
+                **kwargs, **more, require_pretrained=True
+            )
     except Exception as exc:
         msg = (
             f'open_clip cannot load the model {name!r} ({one_line(exc)}). '

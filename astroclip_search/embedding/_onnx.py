@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from astroclip_search.embedding.bundles import GRAPHS
+from astroclip_search.embedding._bundle import GRAPHS
 from astroclip_search.exceptions import ModelError
 
 __all__ = ['OnnxBackend']

@@ -1,16 +1,16 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Saving of loaded models as bundles."""
 
-from astroclip_search.embedding.backends import torch_model
-from astroclip_search.embedding.bundles import (
+from astroclip_search.embedding._bundle import (
     CONFIG,
     GRAPHS,
     INFO,
     TOKENIZER,
     WEIGHTS,
     Bundle,
-    write_bundle,
 )
+from astroclip_search.embedding.backends import torch_model
+from astroclip_search.embedding.bundles import write_bundle
 
 __all__ = ['save']
 

@@ -10,12 +10,12 @@ from contextlib import nullcontext
 import numpy as np
 
 from astroclip_search.config import conf
+from astroclip_search.embedding._bundle import Bundle, preprocessing
 from astroclip_search.embedding._models import (
     create_model,
     find_model,
     one_line,
 )
-from astroclip_search.embedding.bundles import Bundle, preprocessing
 from astroclip_search.exceptions import ModelError
 
 __all__ = ['TorchBackend', 'load_open_clip']
