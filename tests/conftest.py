@@ -5,8 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
-
 # Small matrices on shared machines: threads only get in each other's way.
 os.environ.setdefault('OMP_NUM_THREADS', '2')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
@@ -15,12 +13,6 @@ os.environ.setdefault('MPLBACKEND', 'Agg')
 
 # Helpers shared by the test folders (_shared, _tiny).
 sys.path.insert(0, str(Path(__file__).parent))
-
-
-def pytest_addoption(parser):
-    parser.addoption(
-        '--run-slow', action='store_true', help='run tests that take minutes'
-    )
 
 
 def pytest_configure(config):
@@ -46,12 +38,3 @@ def pytest_configure(config):
         }
     )
     TESTED_VERSIONS['astroclip_search'] = __version__
-
-
-def pytest_collection_modifyitems(config, items):
-    if config.getoption('--run-slow'):
-        return
-    skip = pytest.mark.skip(reason='takes minutes; needs --run-slow')
-    for item in items:
-        if 'slow' in item.keywords:
-            item.add_marker(skip)
