@@ -13,6 +13,7 @@ from astroclip_search.images._flags import flagged
 from astroclip_search.images._hdus import Extension, card, scan
 from astroclip_search.images._pixels import ArrayPixels, CompressedPixels
 from astroclip_search.images._quiet import quiet
+from astroclip_search.images._tables import open_compressed
 from astroclip_search.images._types import SkyImage
 from astroclip_search.images._wcs import read_wcs, warn_about
 
@@ -52,7 +53,8 @@ class FitsFile:
             )
             raise ImageError(msg)
         if ext.compressed:
-            return CompressedPixels(self._compressed(ext), plane)
+            section = open_compressed(ext, self.buffer, self.source)
+            return CompressedPixels(section, plane, self.source)
         header = ext.header
         raw = np.frombuffer(
             self.buffer,
@@ -66,24 +68,6 @@ class FitsFile:
             zero=card(header, 'BZERO', float, 0.0),
             blank=card(header, 'BLANK', int),
         )
-
-    def _compressed(self, ext):
-        from astroclip_search.images._tables import check_compressed
-
-        check_compressed(ext, self.source)
-        end = ext.data + ext.size
-        with quiet():
-            try:
-                table = fits.BinTableHDU.fromstring(
-                    bytes(self.buffer[ext.start : end])
-                )
-                return fits.CompImageHDU(bintable=table).section
-            except Exception as exc:
-                msg = (
-                    f'{self.source}: the compressed extension {ext.index} '
-                    f'cannot be read ({exc})'
-                )
-                raise ImageError(msg) from exc
 
 
 class FitsList:
@@ -103,7 +87,7 @@ class FitsList:
         """Source of the pixels of one plane of an image extension."""
         hdu = ext.hdu
         if isinstance(hdu, fits.CompImageHDU) and not hdu._data_loaded:
-            return CompressedPixels(hdu.section, plane)
+            return CompressedPixels(hdu.section, plane, self.source)
         with quiet():
             try:
                 data = hdu.data

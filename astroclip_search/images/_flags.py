@@ -15,6 +15,7 @@ _HST = 1 | 2 | 4 | 8 | 128 | 256 | 512 | 2048 | 4096 | 8192
 # DO_NOT_USE and SATURATED of the JWST pipeline.
 _JWST = 1 | 2
 # Mask planes of the Rubin and HSC pipelines, which number them in MP_ cards.
+_ROWS = 256
 _PLANES = ('BAD', 'NO_DATA', 'SAT')
 
 
@@ -44,21 +45,34 @@ def flagged(file, ext, pixels):
     flags, note = None, None
     quality = _companion(file.extensions, ext)
     if quality is not None and quality.shape[-2:] == pixels.shape:
-        values = file.pixels(quality, (0,) * (len(quality.shape) - 2)).read()
-        if values.dtype.kind in 'iu':
-            bits = _bits(file.extensions[0].header, quality)
-            flags = (values & values.dtype.type(bits)) != 0
-            note = f'flags of extension {quality.index} taken as a mask'
+        bits = _bits(file.extensions[0].header, quality)
+        planes = file.pixels(quality, (0,) * (len(quality.shape) - 2))
+        flags = _by_rows(planes, lambda rows: _any_bit(rows, bits))
+        note = f'flags of extension {quality.index} taken as a mask'
     level = card(ext.header, 'SATURATE', float)
     if level is not None and level > 0:
-        high = pixels.read() >= level
-        if high.any():
-            flags = high if flags is None else flags | high
+        high = _by_rows(pixels, lambda rows: rows >= level)
+        flags = high if flags is None else flags | high
     if flags is None or not flags.any():
         return None, note
     if flags.mean() > 0.9:
         return None, 'flags of nearly every pixel were left aside'
     return flags, note
+
+
+def _by_rows(pixels, test):
+    """Apply a test to all pixels, a few rows at a time."""
+    result = np.empty(pixels.shape, bool)
+    for start in range(0, len(result), _ROWS):
+        result[start : start + _ROWS] = test(pixels.rows(start, start + _ROWS))
+    return result
+
+
+def _any_bit(values, bits):
+    if values.dtype.kind not in 'iu':
+        return np.zeros(values.shape, bool)
+    most = int(np.iinfo(values.dtype).max)
+    return (values & values.dtype.type(bits & most)) != 0
 
 
 def _companion(extensions, ext):

@@ -2,6 +2,7 @@
 """JPEG, PNG, TIFF and PIL pictures."""
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ from astroclip_search.images._types import SkyImage
 
 __all__ = []
 
-# A press picture has up to 1e9 pixels; decoded that is 3 GB, which a file of
-# a few bytes must not be able to ask for.
-MAX_PIXELS = 1_200_000_000
-MAX_PER_BYTE = 2000
+# A file of few bytes must not be able to ask for gigabytes; Pillow bounds the
+# pixels in all, this bounds them by the size of the file.
+_FREE_PIXELS = 4_000_000
+_MAX_PER_BYTE = 2000
 _ORIENTATION = 0x0112
 _TAIL = 4096
 
@@ -39,33 +40,34 @@ class PicturePixels:
         self._name = name
         with self._open() as picture:
             width, height = picture.size
-            size = self._bytes()
-            if width * height > min(MAX_PIXELS, 1e6 + MAX_PER_BYTE * size):
+            self.format = picture.format
+            turned = _orientation(picture) >= 5
+        if isinstance(source, Image.Image):
+            self.format = None
+        else:
+            size = (
+                len(source)
+                if isinstance(source, bytes)
+                else (Path(source).stat().st_size)
+            )
+            if width * height > _FREE_PIXELS + _MAX_PER_BYTE * size:
                 msg = (
                     f'{name}: {width} x {height} pixels in {size} bytes is '
                     'refused, as decoding it could fill the memory'
                 )
                 raise ImageError(msg)
-            self.format = picture.format
-            turned = picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
         if turned:
             width, height = height, width
         self.shape = (height, width, 3)
 
-    def _bytes(self):
-        if isinstance(self._source, Image.Image):
-            return MAX_PIXELS
-        if isinstance(self._source, bytes):
-            return len(self._source)
-        return Path(self._source).stat().st_size
-
     def _open(self):
         if isinstance(self._source, Image.Image):
-            return _Lent(self._source)
+            return nullcontext(self._source)
         source = self._source
         if isinstance(source, bytes):
             source = io.BytesIO(source)
-        return Image.open(source)
+        with quiet():
+            return Image.open(source)
 
     def picture(self, at_least=None):
         """
@@ -83,13 +85,17 @@ class PicturePixels:
         """
         try:
             with self._open() as picture:
+                turn = _orientation(picture)
                 if at_least is not None and self.format == 'JPEG':
-                    if self._turned(picture):
-                        at_least = at_least[::-1]
+                    at_least = at_least[::-1] if turn >= 5 else at_least
                     picture.draft(None, at_least)
-                picture.load()
-                if picture.getexif().get(_ORIENTATION, 1) != 1:
-                    picture = ImageOps.exif_transpose(picture)
+                # Only TIFF warns while it decodes; the others would wait for
+                # each other if this were always quiet.
+                with quiet() if self.format == 'TIFF' else nullcontext():
+                    picture.load()
+                if turn != 1:
+                    with quiet():
+                        picture = ImageOps.exif_transpose(picture)
                 return to_rgb(picture)
         except ImageError:
             raise
@@ -99,10 +105,6 @@ class PicturePixels:
                 'cut off; fetch it again'
             )
             raise ImageError(msg) from exc
-
-    @staticmethod
-    def _turned(picture):
-        return picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
 
     def read(self):
         """Every pixel."""
@@ -117,17 +119,14 @@ class PicturePixels:
         return self.read()[rows, columns].copy()
 
 
-class _Lent:
-    """A picture of the caller, which is not closed after use."""
-
-    def __init__(self, picture):
-        self._picture = picture
-
-    def __enter__(self):
-        return self._picture
-
-    def __exit__(self, *args):
-        return None
+def _orientation(picture):
+    """EXIF orientation: 1 upright, 5 to 8 with sides swapped."""
+    with quiet():
+        try:
+            turn = picture.getexif().get(_ORIENTATION, 1)
+        except Exception:  # damaged EXIF blocks raise many kinds
+            return 1
+    return turn if turn in range(1, 9) else 1
 
 
 def to_rgb(picture):
@@ -181,29 +180,25 @@ def read_picture(source, *, name):
     image : `SkyImage`
         Three colours, first row at the top.
     """
-    with quiet():
-        try:
-            pixels = PicturePixels(source, name)
-        except ImageError:
-            raise
-        except Exception as exc:  # decoders raise many kinds
-            msg = (
-                f'{name} is neither FITS nor a picture that Pillow reads '
-                f'({exc})'
-            )
-            raise ImageError(msg) from exc
-    if pixels.format == 'JPEG' and not _whole(source):
-        pixels.picture()
+    try:
+        pixels = PicturePixels(source, name)
+    except ImageError:
+        raise
+    except Exception as exc:  # decoders raise many kinds
+        msg = f'{name} is neither FITS nor a picture that Pillow reads ({exc})'
+        raise ImageError(msg) from exc
+    if pixels.format != 'JPEG' or not _whole(source):
+        # Only JPEG gains from waiting until the size needed is known, and a
+        # damaged file should be noticed here.
+        pixels = np.asarray(pixels.picture())
     meta = {'source': name, 'header': {}, 'notes': []}
     return SkyImage(pixels, meta=meta, origin='upper')
 
 
 def _whole(source):
-    """Whether a JPEG has an end, so that decoding may wait until needed."""
+    """Whether a JPEG has an end."""
     if isinstance(source, bytes):
         tail = source[-_TAIL:]
-    elif isinstance(source, Image.Image):
-        return True
     else:
         with Path(source).open('rb') as file:
             file.seek(max(0, Path(source).stat().st_size - _TAIL))

@@ -10,6 +10,9 @@ file, because NumPy sums swapped numbers as fast as it copies them.
 
 import numpy as np
 
+from astroclip_search.exceptions import ImageError
+from astroclip_search.images._quiet import quiet
+
 __all__ = []
 
 
@@ -90,11 +93,15 @@ class CompressedPixels:
 
     plane : tuple of int
         Indices of the axes before the two image axes.
+
+    source : str
+        What the image is called in errors.
     """
 
-    def __init__(self, section, plane=()):
+    def __init__(self, section, plane, source):
         self._section = section
         self._plane = plane
+        self._source = source
         self.shape = section.shape[-2:]
         self._cache = None
 
@@ -108,7 +115,15 @@ class CompressedPixels:
 
     def section(self, rows, columns):
         """Copy of the pixels in two slices."""
-        part = self._section[(*self._plane, rows, columns)]
+        try:
+            with quiet():
+                part = self._section[(*self._plane, rows, columns)]
+        except Exception as exc:  # decompressors raise many kinds
+            msg = (
+                f'{self._source}: the compressed image cannot be decompressed '
+                f'({exc}); fetch the file again'
+            )
+            raise ImageError(msg) from exc
         return np.array(part, dtype=part.dtype.newbyteorder('='))
 
     def read(self):
