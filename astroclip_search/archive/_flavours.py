@@ -48,9 +48,9 @@ FLAVOURS = (
         'MAST products',
         ('datauri', 'producttype'),
         {
+            **_CAOM,  # where rows of products are joined to observations
             'datauri': 'access_url',
             'size': ('access_estsize', 'byte'),
-            'datarights': 'data_rights',
         },
     ),
     Flavour(

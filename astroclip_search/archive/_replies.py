@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
+import numpy as np
 from astropy.io.votable import parse
 from astropy.io.votable.exceptions import VOWarning
 from astropy.table import Table
@@ -81,12 +82,17 @@ def reply_columns(table):
     columns : dict of str to list
         Plain Python values, `None` where they are masked or not finite.
     """
-    return {
-        name: [_plain(value) for value in table[name].tolist()]
-        if hasattr(table[name], 'tolist')
-        else [_plain(value) for value in table[name].value.tolist()]
-        for name in table.colnames
-    }
+    return {name: _column(table[name]) for name in table.colnames}
+
+
+def _column(column):
+    data = getattr(column, 'unmasked', column)  # of a masked Quantity
+    data = np.asarray(getattr(data, 'value', data))
+    mask = np.broadcast_to(getattr(column, 'mask', False), data.shape)
+    return [
+        None if hidden else _plain(value)
+        for value, hidden in zip(data.tolist(), mask.tolist(), strict=True)
+    ]
 
 
 def _plain(value):

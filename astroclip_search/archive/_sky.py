@@ -100,9 +100,7 @@ def _hips(centre, size, survey, image_format, pixels, cache):
     if image_format is None:
         image_format = 'jpg' if 'color' in survey.lower() else 'fits'
     if image_format not in ('jpg', 'fits'):
-        msg = (
-            f'image_format={image_format!r} is unknown; it is "jpg" or "fits"'
-        )
+        msg = f'image_format={image_format!r} is neither "jpg" nor "fits"'
         raise QueryError(msg)
     if '/' not in survey:
         # The service would take any survey whose name matches.

@@ -139,6 +139,10 @@ class Handler(BaseHTTPRequestHandler):
     def send_status(self, path, code):
         self.page(int(code))
 
+    def send_json(self, path, text):
+        self.head(400, len(text), 'application/json')
+        self.wfile.write(text.encode())
+
     def send_busy(self, path, seconds):
         self.page(429, Retry_After=seconds)
 

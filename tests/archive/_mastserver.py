@@ -100,6 +100,7 @@ class MastServer(FaultServer):
         """Return the answer to a request of the portal, or None."""
         if path.endswith('/columnsconfig'):
             config = {n: {'type': 'string'} for n in observation(0)}
+            config['intentType'] = {'vot.datatype': 'char'}
             config['t_min'] = {'type': 'float', 'vot.datatype': 'double'}
             return json.dumps(config).encode()
         if not path.endswith('/api/v0/invoke'):
