@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from astroclip_search.embedding._heads import HEADS
 from astroclip_search.embedding._text import Tokenizer, clip_tokenizer_json
 from astroclip_search.embedding._verify import sha256_of
 from astroclip_search.exceptions import ModelError
@@ -177,6 +178,11 @@ class Bundle(Model):
         """Whether ONNX Runtime can run the model."""
         return all((self.path / graph).is_file() for graph in GRAPHS)
 
+    @property
+    def has_heads(self):
+        """Whether there are heads on its towers, which torch alone runs."""
+        return (self.path / HEADS).is_file()
+
     @cached_property
     def text(self):
         """Settings of the tokenizer."""
@@ -185,12 +191,11 @@ class Bundle(Model):
     @cached_property
     def fingerprint(self):
         """Identity of the vector space; see `fingerprint`."""
-        files = [
-            p.name
-            for p in (self.path / TOKENIZER, self.path / 'config.json')
-            if p.is_file()
-        ]
-        sums = {name: sha256_of(self.path / name) for name in files}
+        sums = {
+            name: sha256_of(self.path / name)
+            for name in (TOKENIZER, 'config.json', HEADS)
+            if (self.path / name).is_file()
+        }
         return fingerprint(
             weights=self.weights_sha256,
             model_cfg=self.model_cfg,

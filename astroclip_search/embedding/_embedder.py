@@ -458,7 +458,18 @@ class Embedder:
         -------
         kwargs : dict
             Keyword arguments of ``open_clip.create_model``.
+
+        Raises
+        ------
+        ModelError
+            If the model has heads on its towers, which open_clip would drop.
         """
+        if getattr(self._source, 'has_heads', False):
+            msg = (
+                f'{self.name!r} has heads on its towers, which open_clip '
+                'does not know. Use the Embedder.'
+            )
+            raise ModelError(msg)
         return self._source.open_clip_kwargs()
 
     def __repr__(self):

@@ -114,7 +114,8 @@ def write_bundle(
             info={'name': path.name, **info},
             weights_sha256=sha256_of(new / WEIGHTS),
         )
-        _write_graphs(bundle)
+        if not bundle.has_heads:  # they have no graphs
+            _write_graphs(bundle)
         for file in new.iterdir():
             file.chmod(0o644)  # safetensors keeps its files to the user
         sums = {p.name: sha256_of(p) for p in sorted(new.iterdir())}

@@ -11,6 +11,7 @@ import numpy as np
 
 from astroclip_search.config import conf
 from astroclip_search.embedding._bundle import Bundle, preprocessing
+from astroclip_search.embedding._heads import HEADS, add_heads
 from astroclip_search.embedding._models import (
     create_model,
     find_model,
@@ -58,6 +59,8 @@ def torch_model(source, *, device):
     """The model of a `Bundle` or `OpenClipModel`, in evaluation mode."""
     if isinstance(source, Bundle):
         model = create_model(source.name, source.open_clip_kwargs())
+        if source.has_heads:
+            model = add_heads(model, source.path / HEADS)
     else:
         model = source.model
     return model.to(device).eval()
