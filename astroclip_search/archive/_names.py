@@ -38,7 +38,9 @@ def safe_name(text, *, length=120):
         a device of Windows.
     """
     name = re.split(r'[/\\]', unquote(str(text)))[-1]
-    name = re.sub(r'[^A-Za-z0-9._+-]+', '_', name).strip('._') or 'file'
+    name = re.sub(r'[^A-Za-z0-9._+-]+', '_', name.strip()).strip('.')
+    if not re.search('[A-Za-z0-9]', name):
+        name = 'file'
     if name.partition('.')[0].lower() in _DEVICES:
         name = f'_{name}'
     if len(name) > length:

@@ -73,11 +73,7 @@ def sky_image(
         image, facts = _hips(centre, size, survey, image_format, pixels, cache)
     return image.with_meta(
         source=facts['address'],
-        field={
-            'ra': float(centre.ra.deg),
-            'dec': float(centre.dec.deg),
-            'size': float(size.to_value(u.deg)),
-        },
+        field=f'{centre.to_string(precision=6)} deg, {size.deg:g} deg wide',
         **facts,
     )
 

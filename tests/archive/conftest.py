@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from astropy.config import set_temp_cache
+from astropy.config import paths
 
 from astroclip_search import conf
 from astroclip_search.archive import _mast, _transfer
@@ -16,6 +16,14 @@ from _faults import FaultServer, serving
 from _mastserver import MastServer
 
 
+def temporary_cache(folder):
+    """Context in which Astropy keeps the files of the package in a folder."""
+    new = getattr(paths, 'temporary_cache_dir_path', None)
+    if new is None:  # before Astropy 8
+        return paths.set_temp_cache(folder)
+    return new(folder, namespace='astroclip_search')
+
+
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path_factory):
     """No proxy for the loopback, short waits, a cache of its own."""
@@ -23,8 +31,8 @@ def isolated(monkeypatch, tmp_path_factory):
         monkeypatch.setattr(module, 'backoff', lambda attempt, rng: 0.01)
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setenv('no_proxy', '127.0.0.1')
-    cache = tmp_path_factory.mktemp('cache')
-    with set_temp_cache(cache), conf.set_temp('progress', 'off'):
+    cache = temporary_cache(tmp_path_factory.mktemp('cache'))
+    with cache, conf.set_temp('progress', 'off'):
         yield
 
 
