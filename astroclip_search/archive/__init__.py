@@ -10,6 +10,7 @@ import importlib
 _LAZY = {
     'AstroClipSearch': '_service',
     'AstroClipSearchClass': '_service',
+    'BuildReport': '_build',
     'DownloadReport': '_download',
     'collection_from_mast': '_build',
     'collection_from_table': '_build',
@@ -26,6 +27,7 @@ _LAZY = {
 __all__ = [
     'AstroClipSearch',
     'AstroClipSearchClass',
+    'BuildReport',
     'DownloadReport',
     'collection_from_mast',
     'collection_from_table',

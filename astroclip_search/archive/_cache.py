@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""Single files from the network, kept in Astropy's cache."""
+"""Files from the network, kept in Astropy's cache."""
 
+import contextlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,7 @@ from astropy.utils.data import download_file, import_file_to_cache
 from astroclip_search.archive._download import download
 from astroclip_search.exceptions import ArchiveError
 
-__all__ = ['PACKAGE', 'cached_file']
+__all__ = ['PACKAGE', 'cached_file', 'cached_files']
 
 PACKAGE = 'astroclip_search'
 
@@ -18,21 +19,12 @@ def cached_file(url, *, kind='image', cache=True, check=None):
     """
     Return the file at an address, fetching it once.
 
-    The transfer is that of `~astroclip_search.archive.download`; the file is
-    kept by `astropy.utils.data` under ``pkgname='astroclip_search'``, so its
-    functions list, export and clear it.
-
     Parameters
     ----------
     url : str
         The address.
-    kind : {'image', 'any'}, optional
-        What is expected there.
-    cache : bool, optional
-        Whether a file that was fetched earlier will do.
-    check : callable, optional
-        Called with the path of a file that was just fetched; what it raises
-        keeps the file out of the cache.
+    kind, cache, check
+        As in `cached_files`.
 
     Returns
     -------
@@ -44,28 +36,79 @@ def cached_file(url, *, kind='image', cache=True, check=None):
     ArchiveError
         If it is not in the cache and cannot be fetched.
     """
+    paths, reasons = cached_files(
+        [url], kind=kind, cache=cache, check=check, progress=False
+    )
+    if url not in paths:
+        msg = f'{url} was not fetched: {reasons[url]}'
+        raise ArchiveError(msg)
+    return paths[url]
+
+
+def cached_files(urls, *, kind='image', cache=True, check=None, progress=None):
+    """
+    Return the files at addresses, fetching each once.
+
+    The transfer is that of `~astroclip_search.archive.download`; the files
+    are kept by `astropy.utils.data` under ``pkgname='astroclip_search'``, so
+    its functions list, export and clear them.
+
+    Parameters
+    ----------
+    urls : list of str
+        The addresses.
+    kind : {'image', 'any'}, optional
+        What is expected there.
+    cache : bool, optional
+        Whether files that were fetched earlier will do.
+    check : callable, optional
+        Called with the path of each file that was just fetched; what it
+        raises keeps the file out of the cache.
+    progress : bool, optional
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    paths : dict of str to `~pathlib.Path`
+        The file of each address; files have no suffix.
+    reasons : dict of str to str
+        Why there is no file, for the other addresses.
+
+    Raises
+    ------
+    ArchiveError
+        If the cache cannot be written.
+    """
+    paths = {}
     if cache:
-        try:
+        for url in urls:
             # No sources: from the cache, or KeyError.
-            path = download_file(url, cache=True, sources=[], pkgname=PACKAGE)
-            return Path(path)
-        except KeyError:
-            pass
+            with contextlib.suppress(KeyError):
+                path = download_file(
+                    url, cache=True, sources=[], pkgname=PACKAGE
+                )
+                paths[url] = Path(path)
+    missing = [url for url in dict.fromkeys(urls) if url not in paths]
+    if not missing:
+        return paths, {}
     with TemporaryDirectory() as folder:
-        report = download(
-            [url], folder, names=['file'], kind=kind, progress=False
-        )
-        if report.paths[0] is None:
-            msg = f'{url} was not fetched: {report.failures["reason"][0]}'
-            raise ArchiveError(msg)
-        if check is not None:
-            check(report.paths[0])
-        try:
-            path = import_file_to_cache(url, report.paths[0], pkgname=PACKAGE)
-        except OSError as exc:
-            msg = (
-                f'The cache of Astropy cannot be written ({exc}): free some '
-                'space, or point XDG_CACHE_HOME to another folder'
-            )
-            raise ArchiveError(msg) from exc
-    return Path(path)
+        report = download(missing, folder, kind=kind, progress=progress)
+        for url, path in zip(missing, report.paths, strict=True):
+            if path is None:
+                continue
+            if check is not None:
+                check(path)
+            try:
+                kept = import_file_to_cache(url, path, pkgname=PACKAGE)
+            except OSError as exc:
+                msg = (
+                    f'The cache of Astropy cannot be written ({exc}): free '
+                    'some space, or point XDG_CACHE_HOME to another folder'
+                )
+                raise ArchiveError(msg) from exc
+            paths[url] = Path(kept)
+            path.unlink()
+    failures = report.failures
+    return paths, dict(
+        zip(failures['url'].tolist(), failures['reason'].tolist(), strict=True)
+    )

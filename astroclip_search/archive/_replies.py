@@ -18,7 +18,7 @@ from astropy.table import Table
 
 from astroclip_search.exceptions import ArchiveError
 
-__all__ = ['as_columns', 'as_rows', 'read_reply', 'reply_columns']
+__all__ = ['as_columns', 'as_rows', 'read_reply', 'reply_columns', 'unpack']
 
 _MAX_BYTES = 1 << 30
 # A reply that declares entities can blow up a parser or read local files.
@@ -56,7 +56,7 @@ def read_reply(source):
         except OSError as exc:
             msg = f'{name} cannot be read: {exc}'
             raise ArchiveError(msg) from exc
-    data = _decompress(source, name)
+    data = unpack(source, name)
     start = data[:200].lstrip(b'\xef\xbb\xbf \t\r\n')
     if start.startswith((b'{', b'[')):
         return _json_columns(_parse_json(data, name), name)
@@ -105,7 +105,7 @@ def _plain(value):
     return None if value != value else value
 
 
-def _decompress(data, name):
+def unpack(data, name):
     """Undo gzip or bzip2 (the HTTP answer is stored as it came)."""
     opener = None
     if data.startswith(b'\x1f\x8b'):
