@@ -27,7 +27,7 @@ def register(subparsers):
         'criteria',
         metavar='KEY=VALUE',
         nargs='*',
-        help='criteria of MAST, as proposal_id=9634,10775',
+        help='criteria of MAST, as proposal_id=9634; a key may be repeated',
     )
     parser.add_argument(
         '--table',
@@ -101,7 +101,7 @@ def run(args):
 
 
 def _criteria(words):
-    """Turn ``KEY=VALUE`` and ``KEY=VALUE,VALUE`` into keywords."""
+    """Turn ``KEY=VALUE`` into keywords, and repeated ones into lists."""
     from astroclip_search.exceptions import QueryError
 
     criteria = {}
@@ -110,6 +110,5 @@ def _criteria(words):
         if not equals or not key.isidentifier():
             msg = f'{word!r} is no criterion: write KEY=VALUE'
             raise QueryError(msg)
-        values = value.split(',')
-        criteria[key] = values if len(values) > 1 else value
-    return criteria
+        criteria.setdefault(key, []).append(value)
+    return {k: v if len(v) > 1 else v[0] for k, v in criteria.items()}
