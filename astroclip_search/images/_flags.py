@@ -14,8 +14,8 @@ __all__ = []
 _HST = 1 | 2 | 4 | 8 | 128 | 256 | 512 | 2048 | 4096 | 8192
 # DO_NOT_USE and SATURATED of the JWST pipeline.
 _JWST = 1 | 2
-# Mask planes of the Rubin and HSC pipelines, which number them in MP_ cards.
 _ROWS = 256
+# Mask planes of the Rubin and HSC pipelines, which number them in MP_ cards.
 _PLANES = ('BAD', 'NO_DATA', 'SAT')
 
 

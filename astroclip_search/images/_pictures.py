@@ -136,8 +136,8 @@ def to_rgb(picture):
     Parameters
     ----------
     picture : `PIL.Image.Image`
-        Of any mode. Transparent parts become black, as space is; 16 and 32
-        bit grey is scaled to its range.
+        Of any mode. Transparent parts become black, as space is; 16-bit
+        grey is taken as 0 to 65535, other numbers from least to greatest.
 
     Returns
     -------
@@ -148,12 +148,13 @@ def to_rgb(picture):
     if mode == 'RGB':
         return picture
     if mode in ('I', 'F') or mode.startswith('I;16'):
-        values = np.asarray(picture).astype(np.float32)
+        values = np.nan_to_num(np.asarray(picture).astype(np.float32))
         low, high = 0.0, 65535.0
-        if mode in ('I', 'F') and not 1 < values.max() <= high:
+        # Older Pillow gives 16-bit PNG as 'I'.
+        if mode == 'F' or (mode == 'I' and not 255 < values.max() <= high):
             low, high = float(values.min()), float(values.max())
         scaled = (values - low) / max(high - low, 1e-30)
-        scaled = np.nan_to_num(np.clip(scaled * 255, 0, 255))
+        scaled = np.clip(scaled * 255, 0, 255)
         picture = Image.fromarray(np.rint(scaled).astype(np.uint8))
         return picture.convert('RGB')
     if picture.has_transparency_data:

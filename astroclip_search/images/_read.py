@@ -27,8 +27,10 @@ from astroclip_search.images._wcs import read_wcs, warn_about
 __all__ = ['read_image']
 
 _PACKED = {b'\x1f\x8b': 'gzip', b'BZh': 'bz2', b'\xfd7zXZ': 'xz'}
+# Empty frames shrink a thousandfold, so the size alone tells no bomb from one.
+_FREE_UNPACKED = 512 << 20
 _MAX_UNPACKED = 4 << 30
-_MAX_GROWTH = 1200
+_MAX_GROWTH = 20
 _FITS = (b'SIMPLE  =', b'XTENSION=')
 
 
@@ -150,11 +152,13 @@ def unpack(file, packing, name):
     """Decompress a file, within bounds."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    limit = min(_MAX_UNPACKED, (1 << 20) + _MAX_GROWTH * size)
+    limit = min(_MAX_UNPACKED, max(_FREE_UNPACKED, _MAX_GROWTH * size))
     opener = {'gzip': gzip.open, 'bz2': bz2.open, 'xz': lzma.open}[packing]
     try:
+        data = bytearray()
         with opener(file, 'rb') as stream:
-            data = stream.read(limit + 1)
+            while len(data) <= limit and (chunk := stream.read(1 << 20)):
+                data += chunk
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as exc:
         msg = (
             f'{name} cannot be decompressed ({exc}): it is damaged or cut '

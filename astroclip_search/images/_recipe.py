@@ -180,7 +180,7 @@ def _build(value, base, name):
         if isinstance(call, ast.Name):
             call = ast.Call(func=call, args=[], keywords=[])
         cls = getattr(viz, call.func.id)
-        if not issubclass(cls, base) or inspect.isabstract(cls):
+        if not issubclass(cls, base) or cls is base:
             raise ImageError(msg)
         args = [ast.literal_eval(item) for item in call.args]
         named = {

@@ -34,7 +34,7 @@ _MAX_GROWTH = 10_000
 _MAX_COLUMNS = 32
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     """A card or descriptor that cannot be true."""
 
 
@@ -82,7 +82,7 @@ def open_compressed(ext, buffer, source):
 def _demand(good, what):
     if not good:
         msg = f'{what} cannot be true'
-        raise _Damaged(msg)
+        raise _DamagedError(msg)
 
 
 def _clean_header(ext):

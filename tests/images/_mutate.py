@@ -195,9 +195,11 @@ def generated_files():
     ):  # fmt: skip
         picture = Image.fromarray(colours)
         if mode in ('I;16', 'F'):
-            picture = picture.convert('L').convert('I' if mode[0] == 'I' else
-                                                   'F')  # fmt: skip
-        picture = picture.convert(mode) if mode != 'F' else picture
+            values = np.asarray(picture.convert('L'))
+            number = np.float32 if mode == 'F' else np.uint16
+            picture = Image.fromarray(values.astype(number) * number(257))
+        else:
+            picture = picture.convert(mode)
         stream = io.BytesIO()
         picture.save(stream, kind)
         files[f'{mode}.{kind.lower()}'] = stream.getvalue()
