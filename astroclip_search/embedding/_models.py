@@ -123,7 +123,7 @@ def find_model(name, *, cache_dir=None):
         return read_bundle(found)
     if name.startswith('hf-hub:'):
         return _from_hub(name, cache_dir)
-    if Path(name).expanduser().is_dir():
+    if name and Path(name).expanduser().is_dir():
         return read_bundle(name)  # says what is missing
     architecture, _, weights = name.partition('/')
     open_clip = import_open_clip()

@@ -46,6 +46,8 @@ def find_bundle(name):
     path : `~pathlib.Path` or None
         The directory; None where there is none of that name.
     """
+    if not str(name):
+        return None
     shipped = Path(str(files('astroclip_search'))) / 'data' / 'models'
     for path in (shipped / str(name), Path(name).expanduser()):
         if (path / CONFIG).is_file():
