@@ -102,9 +102,10 @@ def resolve_position(position, *, cache=True):
     if isinstance(position, str):
         position = _resolve(position.strip(), cache=cache)
     if not isinstance(position, SkyCoord):
+        shown = ' '.join(repr(position).split())[:80]
         msg = (
-            f'{position!r} is not a position: give a SkyCoord, or the name '
-            'of an object as a str'
+            f'{shown} is not a position: give a SkyCoord, or the name of an '
+            'object as a str'
         )
         raise QueryError(msg)
     if not position.isscalar:

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """The pictures of rows, as FITS."""
 
+import io
 import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.request import url2pathname
 import numpy as np
 from astropy.io import fits
 from astropy.table import Row, Table
+from astropy.utils.exceptions import AstropyWarning
 
 from astroclip_search.archive._cache import cached_files
 from astroclip_search.archive._published import is_address
@@ -89,9 +91,11 @@ def _to_fits(path, row):
     with path.open('rb') as file:
         packed = file.read(9).startswith((b'SIMPLE', b'\x1f\x8b', b'BZh'))
     if packed:
+        data = io.BytesIO(unpack(path.read_bytes(), str(path)))
         try:
-            data = unpack(path.read_bytes(), str(path))
-            return fits.HDUList.fromstring(data)
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore', AstropyWarning)
+                return fits.open(data, lazy_load_hdus=False)
         except (OSError, ValueError, TypeError) as exc:
             msg = f'{path} is no valid FITS file ({exc})'
             raise ImageError(msg) from exc

@@ -170,8 +170,8 @@ class AstroClipSearchClass:
         """
         if not isinstance(object_name, str):
             msg = (
-                f'{object_name!r} is not the name of an object: use '
-                'query_region for positions'
+                f'A {type(object_name).__name__} is not the name of an '
+                'object: use query_region for positions'
             )
             raise QueryError(msg)
         return self._query('object', coordinates=object_name, **kwargs)

@@ -1,13 +1,16 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Downloads from a server that fails."""
 
+import ipaddress
 import random
+import ssl
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-from _faults import picture
+from _faults import FaultServer, picture, serving
 
 from astroclip_search.archive import download
 from astroclip_search.archive._answers import retry_after
@@ -287,3 +290,60 @@ def test_many_files_take_little_memory(server, tmp_path):
     assert report.paths[0].stat().st_size == 30_000_000
     # The server's copy is in this process as well, but was made before.
     assert peak < 10_000_000
+
+
+@pytest.fixture
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 that nobody signed but itself."""
+    x509 = pytest.importorskip('cryptography.x509')
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name(
+        [x509.NameAttribute(x509.NameOID.COMMON_NAME, '127.0.0.1')]
+    )
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address('127.0.0.1'))]
+            ),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp('tls') / 'both.pem'
+    encoding = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(
+            encoding,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(encoding)
+    )
+    return path
+
+
+def test_certificate_that_nobody_signed(tmp_path, certificate, monkeypatch):
+    secure = FaultServer()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    with serving(secure):
+        url = secure.url('/a.jpg').replace('http:', 'https:')
+        report = download([url], tmp_path, **QUICK)
+        reason = report.failures['reason'][0]
+        assert 'the TLS connection to 127.0.0.1 failed' in reason
+        assert 'check the date of this computer' in reason
+        # What the message says helps.
+        monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(certificate))
+        assert download([url], tmp_path, **QUICK).fetched == 1
