@@ -1,7 +1,10 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """What search results and descriptions have in common."""
 
+from astropy.io.registry import UnifiedReadWriteMethod
 from astropy.table import QTable
+
+from astroclip_search.results._files import ResultRead, ResultWrite
 
 __all__ = ['ResultTable']
 
@@ -13,6 +16,9 @@ class ResultTable(QTable):
     Slices, masks, column subsets and copies have the same class, the same
     provenance in ``meta``, and know the thumbnails of their rows.
     """
+
+    read = UnifiedReadWriteMethod(ResultRead)
+    write = UnifiedReadWriteMethod(ResultWrite)
 
     def _carry_to(self, other):
         """Give another table of ours what is no column and no ``meta``."""
@@ -43,3 +49,21 @@ class ResultTable(QTable):
             The copy.
         """
         return self._carry_to(super().copy(copy_data=copy_data))
+
+    def to_votable(self, *, name='astroclip_search'):
+        """
+        Make a VOTable, with the provenance in INFO elements.
+
+        Parameters
+        ----------
+        name : str, optional
+            Name of the table.
+
+        Returns
+        -------
+        votable : `~astropy.io.votable.tree.VOTableFile`
+            With units, UCDs and descriptions; ``to_xml(path)`` writes it.
+        """
+        from astroclip_search.results._votable import to_votable
+
+        return to_votable(self, name=name)

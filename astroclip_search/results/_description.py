@@ -105,3 +105,33 @@ class Description(ResultTable):
             return None
         labels = [str(label) for label in self['label']]
         return next(label for label in labels if label != NULL_LABEL)
+
+    def plot(self, *, limit=15, dark=False):
+        """
+        Draw the scores of the best classes, with the null row among them.
+
+        Parameters
+        ----------
+        limit : int, optional
+            Most classes; the null row is always drawn.
+        dark : bool, optional
+            Whether the background is dark.
+
+        Returns
+        -------
+        figure : `matplotlib.figure.Figure`
+            The figure.
+
+        Raises
+        ------
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        from astroclip_search.results._plot import plot_description
+
+        return plot_description(self, limit=limit, dark=dark)
+
+    def _repr_html_(self):
+        from astroclip_search.results._html import description_html
+
+        return description_html(self)

@@ -2,11 +2,16 @@
 """The table that a search returns."""
 
 import numpy as np
-from astropy.table import Column, MaskedColumn
+from astropy.table import Column
 
 from astroclip_search.exceptions import QueryError
 from astroclip_search.obscore import annotate
 from astroclip_search.results._base import ResultTable
+from astroclip_search.results._columns import (
+    filled_floats,
+    floats,
+    separation,
+)
 from astroclip_search.results._meta import provenance
 
 __all__ = ['SearchResult']
@@ -80,15 +85,15 @@ class SearchResult(ResultTable):
         for name in rows.colnames:
             if name not in _ADDED:
                 columns[name] = rows[name]
-        columns['similarity'] = _floats(similarity, n)
-        rate = _floats(false_match_rate, n)
-        columns['score'] = _floats(
+        columns['similarity'] = floats(similarity, n)
+        rate = floats(false_match_rate, n)
+        columns['score'] = floats(
             None if false_match_rate is None else 1.0 - np.asarray(rate), n
         )
         columns['false_match_rate'] = rate
         result = cls(columns, copy=False)
         if position is not None:
-            result['separation'] = _separation(result, position)
+            result['separation'] = separation(result, position)
         annotate(result)
         result.meta.update(provenance(meta))
         if thumbnails is not None:
@@ -126,48 +131,219 @@ class SearchResult(ResultTable):
             return [None] * len(self)
         return [known.get(str(key)) for key in self['id']]
 
+    def to_obscore(self):
+        """
+        Keep the columns that ObsCore demands, all of them, in its order.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`
+            The mandatory columns of IVOA ObsCore 1.1; unknown ones masked.
+        """
+        from astroclip_search.results._votable import to_obscore
+
+        return to_obscore(self)
+
+    def to_moc(self, *, max_depth=12):
+        """
+        Make the MOC of the footprints of the rows.
+
+        A row counts with its ``s_region``, else a circle of diameter
+        ``s_fov``, else the cell that its position lies in.
+
+        Parameters
+        ----------
+        max_depth : int, optional
+            HEALPix order of the smallest cells; 12 is 0.9 arcmin.
+
+        Returns
+        -------
+        moc : `mocpy.MOC`
+            Union of the footprints; empty where no row has a position.
+
+        Raises
+        ------
+        QueryError
+            If ``max_depth`` is not 0 to 29.
+        """
+        from astroclip_search.results._sky import to_moc
+
+        return to_moc(self, max_depth=max_depth)
+
+    def to_regions(self):
+        """
+        Make regions of the footprints, as for a DS9 region file.
+
+        Returns
+        -------
+        regions : `regions.Regions`
+            Sky polygons, circles and points (ICRS) labelled with the
+            target; ``write('rows.reg', format='ds9')`` writes them.
+
+        Raises
+        ------
+        MissingDependencyError
+            If the package ``regions`` is not installed.
+        """
+        from astroclip_search.results._sky import to_regions
+
+        return to_regions(self)
+
+    def send(self, client=None, *, name='astroclip_search'):
+        """
+        Send the table to other programs over SAMP.
+
+        Parameters
+        ----------
+        client : str, optional
+            Name of a program on the hub, as ``'topcat'``; the default is
+            every program that loads VOTables.
+        name : str, optional
+            Name under which the table appears there.
+
+        Returns
+        -------
+        clients : list of str
+            Names of the programs that took it.
+
+        Raises
+        ------
+        QueryError
+            If no hub runs, or no such program is connected.
+        """
+        from astroclip_search.results._send import send
+
+        return send(self, client=client, name=name)
+
+    def show_aladin(self, *, aladin=None, survey=None):
+        """
+        Show the rows in Aladin Lite, in a notebook.
+
+        Parameters
+        ----------
+        aladin : `ipyaladin.Aladin`, optional
+            A widget to add the table to; the default is a new one.
+        survey : str, optional
+            HiPS below the table; the default is ``conf.hips_survey``.
+
+        Returns
+        -------
+        aladin : `ipyaladin.Aladin`
+            The widget.
+
+        Raises
+        ------
+        QueryError
+            If no row has a position.
+        MissingDependencyError
+            If ipyaladin is not installed.
+        """
+        from astroclip_search.results._send import show_aladin
+
+        return show_aladin(self, aladin=aladin, survey=survey)
+
+    def plot(self, *, columns=5, limit=20, fetch=False, dark=False):
+        """
+        Draw the pictures of the rows with their scores.
+
+        A picture comes from the row's file where it is at hand, else from
+        its thumbnail, else, if asked, from its address. Scale bar and north
+        arrow are drawn where the WCS of the file is known.
+
+        Parameters
+        ----------
+        columns : int, optional
+            Pictures in a line.
+        limit : int, optional
+            Most pictures.
+        fetch : bool, optional
+            Whether to download pictures from ``access_url``.
+        dark : bool, optional
+            Whether the background is dark.
+
+        Returns
+        -------
+        figure : `matplotlib.figure.Figure`
+            The figure.
+
+        Raises
+        ------
+        QueryError
+            If there are no rows.
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        from astroclip_search.results._plot import plot
+
+        return plot(self, columns=columns, limit=limit, fetch=fetch, dark=dark)
+
+    def plot_sky(self, *, coverage=None, zoom=None, dark=False):
+        """
+        Draw the positions of the rows on the sky.
+
+        Parameters
+        ----------
+        coverage : `mocpy.MOC`, optional
+            Drawn below, as ``collection.coverage()``.
+        zoom : bool, optional
+            Whether to draw only the part with rows (gnomonic) or the whole
+            sky (Mollweide); the default is the part where it is small.
+        dark : bool, optional
+            Whether the background is dark.
+
+        Returns
+        -------
+        figure : `matplotlib.figure.Figure`
+            With `~astropy.visualization.wcsaxes.WCSAxes`.
+
+        Raises
+        ------
+        QueryError
+            If no row has a position.
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        from astroclip_search.results._plot_sky import plot_sky
+
+        return plot_sky(self, coverage=coverage, zoom=zoom, dark=dark)
+
+    def similarity_histogram(self, *, background=None, bins=40, dark=False):
+        """
+        Draw how the similarities of the rows are distributed.
+
+        Parameters
+        ----------
+        background : (m,) array_like of float, optional
+            Similarities of other rows with the query, drawn behind.
+        bins : int, optional
+            Number of bins.
+        dark : bool, optional
+            Whether the background is dark.
+
+        Returns
+        -------
+        figure : `matplotlib.figure.Figure`
+            The figure.
+
+        Raises
+        ------
+        QueryError
+            If no row has a similarity.
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        from astroclip_search.results._plot import similarity_histogram
+
+        return similarity_histogram(
+            self, background=background, bins=bins, dark=dark
+        )
+
+    def _repr_html_(self):
+        from astroclip_search.results._html import search_result_html
+
+        return search_result_html(self)
+
 
 _ADDED = frozenset(
     {'rank', 'similarity', 'score', 'false_match_rate', 'separation'}
 )
-
-
-def _floats(values, n):
-    if values is None:
-        return MaskedColumn(np.zeros(n), mask=np.ones(n, dtype=bool))
-    return Column(np.asarray(values, dtype=np.float64))
-
-
-def filled_floats(column):
-    """
-    Plain float64 values of a column, without unit, unknown ones as NaN.
-
-    Parameters
-    ----------
-    column : column or `~astropy.units.Quantity`, masked or not
-        Its values; angles are taken as they are.
-
-    Returns
-    -------
-    values : (n,) `~numpy.ndarray` of float64
-        A new array.
-    """
-    mask = getattr(column, 'mask', None)
-    data = getattr(column, 'value', column)  # of a Quantity
-    data = getattr(data, 'unmasked', data)  # of a Masked
-    values = np.array(np.ma.getdata(data), dtype=np.float64)
-    if mask is not None:
-        values[np.broadcast_to(mask, values.shape)] = np.nan
-    return values
-
-
-def _separation(result, position):
-    from astropy import units as u
-
-    separation = result.coordinates.separation(position.icrs).to(u.deg)
-    bad = ~np.isfinite(separation.value)
-    if bad.any():
-        from astropy.utils.masked import Masked
-
-        return Masked(u.Quantity(separation), mask=bad)
-    return u.Quantity(separation)
