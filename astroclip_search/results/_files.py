@@ -2,9 +2,9 @@
 """
 Reading and writing results.
 
-ECSV and Parquet keep everything by themselves. FITS keeps no nested ``meta``
-and VOTable none at all, so the provenance travels in a header keyword of the
-one and in INFO elements of the other.
+ECSV keeps everything by itself, and Parquet with our own writer. FITS keeps no
+nested ``meta`` and VOTable none at all, so the provenance travels in a header
+keyword of the one and in INFO elements of the other.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 from astropy.table import QTable
 from astropy.table.connect import TableRead, TableWrite
 
+from astroclip_search.results import _parquet
 from astroclip_search.results._plain import (
     PREFIX,
     flatten,
@@ -29,9 +30,9 @@ _FITS = ('.fits', '.fit', '.fts', '.fits.gz')
 
 
 def _form(args, kwargs):
-    """Kind of file that needs our help: 'fits', 'votable' or None."""
+    """Kind of file that needs our help, or None."""
     name = kwargs.get('format')
-    if name in ('fits', 'votable'):
+    if name in ('fits', 'votable', 'parquet'):
         return name
     if name is None and args and isinstance(args[0], str | os.PathLike):
         path = os.fspath(args[0]).lower()
@@ -39,6 +40,8 @@ def _form(args, kwargs):
             return 'votable'
         if path.endswith(_FITS):
             return 'fits'
+        if path.endswith(('.parquet', '.pq')):
+            return 'parquet'
     return None
 
 
@@ -51,6 +54,9 @@ class ResultWrite(TableWrite):
         form = _form(args, kwargs)
         if form == 'votable':
             return _write_votable(result, *args, **kwargs)
+        if form == 'parquet':
+            kwargs.pop('format', None)
+            return _parquet.write(result, *args, **kwargs)
         table = QTable(result, copy=False)
         table.meta = unflatten(flatten(result.meta))
         if form == 'fits':
@@ -84,10 +90,14 @@ class ResultRead(TableRead):
         if form == 'votable':
             kwargs.pop('format', None)
             return _read_votable(self._cls, *args, **kwargs)
-        table = QTable.read(*args, **kwargs)
+        if form == 'parquet':
+            kwargs.pop('format', None)
+            table = _parquet.read(*args, **kwargs)
+        else:
+            table = QTable.read(*args, **kwargs)
         if KEYWORD in table.meta:
             table.meta = json.loads(table.meta[KEYWORD])
-        result = self._cls(table, copy=False)
+        result = self._cls(_mask_empty(table), copy=False)
         return annotate(result)
 
 
@@ -98,7 +108,8 @@ def _read_votable(cls, source):
         source = os.fspath(source)
     votable = parse(source)
     tree = votable.get_first_table()
-    result = cls(tree.to_table(use_names_over_ids=True), copy=False)
+    table = tree.to_table(use_names_over_ids=True)
+    result = cls(_mask_empty(table), copy=False)
     prefix = f'{PREFIX}.'
     result.meta = unflatten(
         {
@@ -109,3 +120,20 @@ def _read_votable(cls, source):
         }
     )
     return result
+
+
+def _mask_empty(table):
+    """Mask empty texts: formats without a null for texts have no other."""
+    from astropy.table import MaskedColumn
+
+    for name in table.colnames:
+        column = table[name]
+        dtype = getattr(column, 'dtype', None)
+        if dtype is None or dtype.kind not in 'SUO':
+            continue
+        empty = [str(value) in ('', '--') for value in column]
+        if any(empty):
+            hidden = MaskedColumn(column, copy=False)
+            hidden.mask = empty
+            table[name] = hidden
+    return table

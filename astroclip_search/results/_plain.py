@@ -39,6 +39,9 @@ def plain_table(result):
             'meta': dict(column.info.meta or {}),
         }
         if mask is not None and np.any(mask):
+            if values.dtype.kind == 'U':
+                # Formats without a null for texts write the text itself.
+                values = np.where(mask, '', values)
             table[name] = MaskedColumn(values, mask=mask, **info)
         else:
             table[name] = Column(values, **info)

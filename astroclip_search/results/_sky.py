@@ -119,7 +119,7 @@ def to_moc(result, *, max_depth):
                     MOC.from_cone(
                         values[0] * u.deg,
                         values[1] * u.deg,
-                        values[2] * u.deg,
+                        radius=values[2] * u.deg,
                         max_depth=max_depth,
                     )
                 )
