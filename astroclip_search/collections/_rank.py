@@ -1,0 +1,227 @@
+# Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
+"""
+Exact ranking by a coarse scan and a fine one.
+
+The 8-bit codes of all rows are multiplied with the 8-bit code of the query.
+By the inequality of Cauchy and Schwarz the result is off by at most::
+
+    |v - c| |q| + |c| |q - p|
+
+where c and p are what the codes of the vector v and of the query q stand for.
+So rows that lie further than this below the k-th best cannot be among the k
+best, and the others are computed again from the float16 vectors in float32.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from astroclip_search.collections._kernels import product
+
+__all__ = []
+
+# Up to this many rows the vectors themselves are multiplied at once.
+_DIRECT = 4096
+
+# Rows that are scanned or gathered at once: bounds the memory.
+_CHUNK = 1 << 16
+
+# float32 sums of a few hundred products of unit vectors are off by less.
+_ROUNDING = 2e-6
+
+
+@dataclass
+class Ranking:
+    """
+    Rows in order.
+
+    Attributes
+    ----------
+    rows : (k,) `~numpy.ndarray`, int64
+        Rows of the snapshot, best first.
+    similarity : (k,) `~numpy.ndarray`, float32
+        Their cosines with the query.
+    rescored : int
+        Rows whose cosine was computed from their vectors.
+    """
+
+    rows: np.ndarray
+    similarity: np.ndarray
+    rescored: int
+
+
+class Scan:
+    """
+    Approximate similarities of rows with a query.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The collection.
+    query : (d,) `~numpy.ndarray`, float32
+        Unit vector.
+    rows : (n,) `~numpy.ndarray` of int64, optional
+        Rows, ascending; by default all that were not removed.
+
+    Attributes
+    ----------
+    values : (n,) `~numpy.ndarray`, float32
+        Similarities; those of removed rows are minus infinity.
+    error : float
+        They are off by at most this much.
+    complete : bool
+        Whether no filter left rows out.
+    """
+
+    def __init__(self, snapshot, query, rows=None):
+        self.snapshot = snapshot
+        self.query = query
+        self.rows = rows
+        self.complete = rows is None
+        self.n = snapshot.n_rows if rows is None else len(rows)
+        if self.n <= _DIRECT:
+            self.error = 0.0
+            rows = snapshot.all_rows() if rows is None else rows
+            self.rows, self.n = rows, len(rows)
+            self.values = self._exact(rows)
+            return
+        code, scale, error = quantize_query(query)
+        self.error = (
+            _ROUNDING
+            + error
+            + max(segment.info.max_error for segment in snapshot.segments)
+        )
+        self.values = np.empty(self.n, np.float32)
+        if rows is None:
+            for start, segment in zip(
+                snapshot.starts, snapshot.segments, strict=False
+            ):
+                part = self.values[start : start + len(segment)]
+                _scan(segment.codes, segment.scales, code, scale, part)
+                part[segment.removed] = -np.inf
+        else:
+            for segment, places, mine in snapshot.parts(rows):
+                part = np.empty(len(mine), np.float32)
+                _scan(segment.codes, segment.scales, code, scale, part, mine)
+                self.values[places] = part
+
+    def best(self, k):
+        """
+        Find the best rows, exactly.
+
+        Parameters
+        ----------
+        k : int
+            How many.
+
+        Returns
+        -------
+        ranking : Ranking
+            The best ``k`` rows, or as many as there are. Equals come in the
+            order of the collection.
+        """
+        k = min(k, self.n)
+        if k == 0:
+            return Ranking(np.empty(0, np.int64), np.empty(0, np.float32), 0)
+        if self.error == 0:
+            places = np.flatnonzero(self.values >= _kth(self.values, k))
+            return self._ranking(places, self.values[places], k)
+        floor = _kth(self.values, k)
+        places = np.flatnonzero(self.values >= floor)
+        places = places[np.isfinite(self.values[places])]
+        if not len(places):
+            return self._ranking(places, np.empty(0, np.float32), k)
+        exact = self._exact(self._number(places))
+        least = np.partition(exact, max(len(exact) - k, 0))[
+            max(len(exact) - k, 0)
+        ]
+        # Whatever may still be better than the worst of these.
+        more = np.flatnonzero(self.values >= least - self.error)
+        more = more[self.values[more] < floor]
+        more = more[np.isfinite(self.values[more])]
+        if len(more):
+            places = np.concatenate([places, more])
+            exact = np.concatenate([exact, self._exact(self._number(more))])
+        return self._ranking(places, exact, k)
+
+    def _number(self, places):
+        return places if self.rows is None else self.rows[places]
+
+    def _ranking(self, places, values, k):
+        order = np.lexsort((places, -values))[:k]
+        return Ranking(self._number(places[order]), values[order], len(places))
+
+    def _exact(self, rows):
+        """Similarities from the vectors, in pieces."""
+        out = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK]
+            vectors = self.snapshot.vectors(part)
+            out[start : start + _CHUNK] = vectors @ self.query
+        return out
+
+
+def quantize_query(query):
+    """
+    Round a query to 8 bits.
+
+    Parameters
+    ----------
+    query : (d,) `~numpy.ndarray`, float32
+        Unit vector.
+
+    Returns
+    -------
+    code : (d, 1) `~numpy.ndarray`, int8
+        Its code.
+    scale : float
+        The query is about its code times this.
+    error : float
+        Length of the difference.
+    """
+    scale = float(np.abs(query).max()) / 127 or 1.0
+    code = np.rint(query / scale)
+    error = float(np.linalg.norm(query - code * scale))
+    return code.astype(np.int8)[:, None], scale, error * 1.02
+
+
+def approximate(codes, scales, query):
+    """
+    Approximate similarities of a few codes.
+
+    Parameters
+    ----------
+    codes : (n, d) `~numpy.ndarray`, int8
+        Codes.
+    scales : (n,) `~numpy.ndarray`, float32
+        Their scales.
+    query : (d,) `~numpy.ndarray`, float32
+        Unit vector.
+
+    Returns
+    -------
+    values : (n,) `~numpy.ndarray`, float32
+        What a `Scan` gives for the same rows.
+    """
+    code, scale, _ = quantize_query(query)
+    values = np.empty(len(codes), np.float32)
+    _scan(codes, scales, code, scale, values)
+    return values
+
+
+def _scan(codes, scales, code, scale, out, rows=None):
+    """Approximate similarities of rows of a segment, in pieces."""
+    for start in range(0, len(out), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        if rows is None:
+            chunk, factors = codes[part], scales[part]
+        else:
+            mine = rows[part]
+            chunk, factors = codes[mine], scales[mine]
+        np.multiply(product(chunk, code), factors, out=out[part])
+    out *= np.float32(scale)
+
+
+def _kth(values, k):
+    """The k-th greatest value, without sorting all."""
+    return np.partition(values, len(values) - k)[len(values) - k]
