@@ -43,8 +43,6 @@ def style(*, dark):
         'ytick.color': ink,
         'grid.color': GREY,
         'font.size': 9,
-        # Titles and names come from archives; none of them is a formula.
-        'text.parse_math': False,
     }
     return plt.rc_context(settings)
 
@@ -80,7 +78,9 @@ def plot(result, *, columns=5, limit=20, fetch=False, dark=False):
 
 
 def _panel(axis, picture, caption):
-    axis.set_title(caption, fontsize=7.5, loc='left')
+    # Names come from archives; a dollar sign in them starts no formula.
+    axis.set_title(caption, fontsize=7.5, loc='left', parse_math=False)
+    axis.set_anchor('N')
     if picture.pixels is None:
         axis.set(xlim=(0, 1), ylim=(0, 1), aspect='equal')
         from matplotlib.patches import Rectangle
@@ -209,7 +209,7 @@ def plot_description(description, *, limit=15, dark=False):
             axis.text(min(scores[i], 1) + 0.01, place, f'{scores[i]:.3f}',
                       va='center', fontsize=7.5)  # fmt: skip
         axis.axvline(scores[null], color=GREY, lw=1, ls='--')
-        axis.set_yticks(places, [labels[i] for i in shown])
+        axis.set_yticks(places, [labels[i] for i in shown], parse_math=False)
         axis.set_xlim(0, 1.1)
         axis.set_xlabel('score; dashed: where chance begins')
         axis.spines[['top', 'right']].set_visible(False)

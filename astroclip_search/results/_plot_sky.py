@@ -2,6 +2,7 @@
 """Where the rows of a result lie on the sky."""
 
 import numpy as np
+from astropy import units as u
 
 from astroclip_search.exceptions import QueryError
 from astroclip_search.results._plot import BLUE, GREY, ORANGE, SKY, style
@@ -51,15 +52,22 @@ def plot_sky(result, *, coverage=None, zoom=None, dark=False):
         axes.plot(x[best], y[best], '*', ms=11, mfc=ORANGE, mec=GREY, mew=0.5,
                   label='best five')  # fmt: skip
         axes.grid(color=GREY, alpha=0.4, lw=0.5)
-        axes.coords[0].set_axislabel('RA (ICRS)')
-        axes.coords[1].set_axislabel('Dec (ICRS)')
-        if not zoom:
-            axes.coords[0].set_ticklabel(fontsize=7, color=GREY)
-        axes.legend(
-            frameon=False, loc='upper left', bbox_to_anchor=(1.0, 1.0),
-            fontsize=8,
-        )  # fmt: skip
-        figure.tight_layout()
+        ra, dec = axes.coords
+        for angle in (ra, dec):
+            angle.set_format_unit(u.deg, decimal=True)
+            angle.set_ticks(number=5)
+        if zoom:
+            dec.set_axislabel('Dec (ICRS)')
+            ra.set_axislabel('RA (ICRS)')
+        else:
+            # Along the equator, where labels and points meet.
+            ra.set_ticks(np.arange(0, 360, 60) * u.deg)
+            ra.set_ticklabel(fontsize=7, color=GREY)
+            for angle in (ra, dec):
+                angle.set_auto_axislabel(False)
+            dec.set_ticks(np.arange(-60, 61, 30) * u.deg)
+        figure.legend(frameon=False, loc='lower center', ncols=3, fontsize=8)
+        figure.subplots_adjust(bottom=0.17 if zoom else 0.12)
         return figure
 
 
