@@ -39,8 +39,6 @@ class TransferError(Exception):
 def explain(exc, url, options):
     """Turn what went wrong on the way into words."""
     host = urlsplit(url).hostname
-    if isinstance(exc, requests.TooManyRedirects):
-        return TransferError('more than 5 redirects')
     if isinstance(exc, (requests.exceptions.SSLError, SSLError)):
         msg = (
             f'the TLS connection to {host} failed ({exc}): check the date of '

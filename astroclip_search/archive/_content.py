@@ -1,8 +1,9 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Tell a picture from an error page, and a whole one from a part."""
 
-__all__ = ['KINDS', 'check_head', 'check_tail']
+__all__ = ['HEAD', 'KINDS', 'check_head', 'check_tail']
 
+HEAD = 64  # bytes from which the kind of a file is told
 KINDS = ('image', 'any')
 
 _JPEG = b'\xff\xd8\xff'

@@ -14,12 +14,8 @@ from astroclip_search._progress import progress_bar
 from astroclip_search.archive._answers import TransferError
 from astroclip_search.archive._content import KINDS
 from astroclip_search.archive._names import safe_name, url_name
-from astroclip_search.archive._transfer import (
-    Host,
-    Options,
-    fetch,
-    make_session,
-)
+from astroclip_search.archive._session import make_session
+from astroclip_search.archive._transfer import Host, Options, fetch
 from astroclip_search.config import conf
 from astroclip_search.exceptions import ArchiveError, QueryError
 

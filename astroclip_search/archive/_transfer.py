@@ -7,7 +7,6 @@ adds what a run over many files needs: one policy for everything that can go
 wrong, resumption, and a check that the file is what was asked for.
 """
 
-import contextlib
 import os
 import random
 import shutil
@@ -29,7 +28,14 @@ from astroclip_search.archive._answers import (
     retry_after,
     too_big,
 )
-from astroclip_search.archive._content import check_head, check_tail
+from astroclip_search.archive._content import HEAD, check_head, check_tail
+from astroclip_search.archive._partial import (
+    continues,
+    discard,
+    keep_tag,
+    resumable,
+)
+from astroclip_search.archive._session import open_url
 
 __all__ = [
     'Host',
@@ -37,11 +43,9 @@ __all__ = [
     'StoppedError',
     'backoff',
     'fetch',
-    'make_session',
 ]
 
 _CHUNK = 1 << 16
-_HEAD = 64
 _MIN_SPEED = 1000  # bytes a second; a slower server drips
 _MAX_SILENT = 10  # files in a row without any answer: the host is down
 
@@ -80,18 +84,6 @@ class Host:
         raise StoppedError
 
 
-def make_session():
-    """Return a session that follows few redirects and says who asks."""
-    from astroclip_search import __version__
-
-    session = requests.Session()
-    session.max_redirects = 5
-    session.headers['User-Agent'] += f' astroclip_search/{__version__}'
-    # A length, a range and a digest are all of the bytes as they are sent.
-    session.headers['Accept-Encoding'] = 'identity'
-    return session
-
-
 def fetch(url, path, *, session, host, options, stop):
     """
     Fetch one file, trying again where that can help.
@@ -127,8 +119,8 @@ def fetch(url, path, *, session, host, options, stop):
     for attempt in range(options.retries + 1):
         if host.silent >= _MAX_SILENT:
             msg = (
-                f'not tried: {_MAX_SILENT} files in a row had no answer '
-                'from this server'
+                f'not tried: {_MAX_SILENT} files in a row had no answer, or '
+                'a very slow one, from this server'
             )
             raise TransferError(msg)
         try:
@@ -137,10 +129,10 @@ def fetch(url, path, *, session, host, options, stop):
                 size = _receive(url, part, session, options, stop)
             host.silent = 0
             part.replace(path)
-            _tag_path(part).unlink(missing_ok=True)
+            discard(part)
         except TransferError as exc:
             if exc.discard:
-                _discard(part)
+                discard(part)
             if not exc.silent:
                 host.silent = 0
             if not exc.again or attempt == options.retries:
@@ -149,7 +141,8 @@ def fetch(url, path, *, session, host, options, stop):
                 msg = f'{exc}{tries}'
                 raise TransferError(msg) from exc
             if exc.wait is not None:
-                host.not_before = time.monotonic() + exc.wait
+                until = time.monotonic() + exc.wait
+                host.not_before = max(host.not_before, until)
             stop.wait(backoff(attempt, rng))
         else:
             return size
@@ -165,17 +158,13 @@ def _receive(url, part, session, options, stop):
     """Make one attempt; on success the partial file is complete."""
     if urlsplit(url).scheme == 'file':
         return _copy(url, part, options)
-    offset, tag = _resumable(part)
+    offset, tag = resumable(part)
     headers = {}
     if offset:
         headers = {'Range': f'bytes={offset}-', 'If-Range': tag}
-    connect = min(options.timeout, 30)
     try:
-        with session.get(
-            url,
-            headers=headers,
-            stream=True,
-            timeout=(connect, options.timeout),
+        with open_url(
+            session, url, headers=headers, timeout=options.timeout
         ) as response:
             offset, total = _accept(response, part, offset, options)
             return _save(response, part, offset, total, options, stop)
@@ -204,14 +193,14 @@ def _accept(response, part, offset, options):
         length = None  # it counts other bytes than those that we write
     if status == 200:
         offset = 0
-    elif not _continues(response, offset):
+    elif not continues(response, offset):
         msg = 'the server resumed the partial file at the wrong place'
         raise TransferError(msg, again=True, discard=True)
     total = None if length is None else offset + length
     if total is not None and total > options.max_size:
         raise TransferError(too_big(total, options))
     if not offset:
-        _keep_tag(response, part)
+        keep_tag(response, part)
     return offset, total
 
 
@@ -226,11 +215,11 @@ def _save(response, part, offset, total, options, stop):
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             if stop.is_set():
                 raise StoppedError
-            if size < _HEAD and not offset:
-                head = (head + chunk)[:_HEAD]
+            if size < HEAD and not offset:
+                head = (head + chunk)[:HEAD]
             file.write(chunk)
             size += len(chunk)
-            if size >= _HEAD and head:
+            if size >= HEAD and head:
                 _judge(check_head(head, options.kind))
                 head = b''
             if size > options.max_size:
@@ -246,7 +235,7 @@ def _save(response, part, offset, total, options, stop):
     if total is not None and size != total:
         msg = f'the file ended after {size} of {total} bytes'
         raise TransferError(msg, again=True)
-    if size < _HEAD:
+    if size < HEAD:
         _judge(check_head(part.read_bytes(), options.kind))
     if total is None:
         _judge(check_tail(part))
@@ -269,41 +258,7 @@ def _copy(url, part, options):
         msg = f'the local file cannot be read ({exc.strerror})'
         raise TransferError(msg) from exc
     with part.open('rb') as file:
-        reason = check_head(file.read(_HEAD), options.kind)
+        reason = check_head(file.read(HEAD), options.kind)
     if reason:
         raise TransferError(reason, discard=True)
     return size
-
-
-def _tag_path(part):
-    return part.with_suffix('.tag')
-
-
-def _keep_tag(response, part):
-    """Keep what tells later whether the partial file can be resumed."""
-    _discard(part)
-    tag = response.headers.get('ETag') or ''
-    if not tag.startswith('"'):  # none, or a weak one: not byte for byte
-        tag = response.headers.get('Last-Modified')
-    if tag and 'Content-Encoding' not in response.headers:
-        _tag_path(part).write_text(tag, encoding='latin-1')
-
-
-def _resumable(part):
-    with contextlib.suppress(OSError):
-        tag = _tag_path(part).read_text(encoding='latin-1')
-        size = part.stat().st_size
-        # Less than the head: not checked yet, and nothing is lost.
-        if tag and size >= _HEAD:
-            return size, tag
-    return 0, ''
-
-
-def _continues(response, offset):
-    content = response.headers.get('Content-Range', '')
-    return offset > 0 and content.startswith(f'bytes {offset}-')
-
-
-def _discard(part):
-    part.unlink(missing_ok=True)
-    _tag_path(part).unlink(missing_ok=True)

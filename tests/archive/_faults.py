@@ -240,6 +240,18 @@ class Handler(BaseHTTPRequestHandler):
     def send_moved(self, path, target):
         self.head(302, 0, Location=target)
 
+    def send_flooding_redirect(self, path, _):
+        """A redirect to itself with a body that does not end."""
+        self.head(302, None, Location=path, Connection='close')
+        self.flood()
+
+    def flood(self):
+        with contextlib.suppress(OSError):
+            end = time.monotonic() + 20
+            while time.monotonic() < end and not self.server.closing.is_set():
+                self.wfile.write(bytes(65536))
+        self.close_connection = True
+
     def send_huge(self, path, _):
         self.head(200, 10**12)
         self.wfile.write(picture(path))
@@ -248,9 +260,5 @@ class Handler(BaseHTTPRequestHandler):
     def send_flood(self, path, _):
         """A body of unknown length that does not end."""
         self.head(200, None, Connection='close')
-        with contextlib.suppress(OSError):
-            self.wfile.write(picture(path))
-            end = time.monotonic() + 20
-            while time.monotonic() < end and not self.server.closing.is_set():
-                self.wfile.write(bytes(65536))
-        self.close_connection = True
+        self.wfile.write(picture(path))
+        self.flood()

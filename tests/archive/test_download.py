@@ -65,8 +65,9 @@ def test_passing_fault_leaves_an_intact_file(server, tmp_path, fault):
         ('drip', 'slower than 1000 bytes a second', 3),
         ('huge', '1000000000000 bytes are more than the limit of 50000', 1),
         ('flood', 'more than the limit of 50000', 1),
-        ('moved=file:///etc/hostname', 'not an address', 1),
-        ('moved=ftp://127.0.0.1/x', 'not an address', 1),
+        ('moved=file:///etc/hostname', 'which is no web address', 1),
+        ('flooding_redirect', 'more than 5 redirects', 6),
+        ('moved=ftp://127.0.0.1/x', 'which is no web address', 1),
     ],
 )
 def test_lasting_fault_is_listed_with_its_reason(
