@@ -65,6 +65,7 @@ def plot_sky(result, *, coverage=None, zoom=None, dark=False):
             ra.set_ticklabel(fontsize=7, color=GREY)
             for angle in (ra, dec):
                 angle.set_auto_axislabel(False)
+                angle.set_major_formatter('d')
             dec.set_ticks(np.arange(-60, 61, 30) * u.deg)
         figure.legend(frameon=False, loc='lower center', ncols=3, fontsize=8)
         figure.subplots_adjust(bottom=0.17 if zoom else 0.12)
