@@ -32,6 +32,12 @@ class AddReport:
     unchanged: int
     failures: QTable
 
+    def __repr__(self):
+        return (
+            f'<AddReport: {self.added} added, {self.unchanged} unchanged, '
+            f'{len(self.failures)} failed>'
+        )
+
 
 def add(
     collection,

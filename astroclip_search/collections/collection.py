@@ -508,6 +508,22 @@ class Collection:
             if len(rows):
                 writer.commit(removed=rows)
 
+    def _get_embedder(self):
+        """The model that made the vectors, loaded where it is not yet."""
+        if self._embedder is None:
+            manifest = self._snapshot.manifest
+            if manifest.model is None:
+                msg = (
+                    f'collection {self.name!r} has no model; give vectors= '
+                    'with the rows, or open it with embedder='
+                )
+                raise CollectionError(msg)
+            from astroclip_search.embedding import Embedder
+
+            self._embedder = Embedder.from_pretrained(manifest.model)
+        self._check_model(self._embedder)
+        return self._embedder
+
     def _check_model(self, embedder):
         """Refuse another model, or other pictures of the same images."""
         if embedder.fingerprint != self.fingerprint:
