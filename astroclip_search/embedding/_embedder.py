@@ -72,6 +72,8 @@ class Embedder:
     def __init__(self, source, backend):
         self._source = source
         self._backend = backend
+        # Now, while the files are those that were verified.
+        self._fingerprint = source.fingerprint
 
     @classmethod
     def from_pretrained(
@@ -161,7 +163,7 @@ class Embedder:
         """Tokens that the text tower takes at once."""
         return self._source.text['limit']
 
-    @cached_property
+    @property
     def fingerprint(self):
         """
         Identity of the vector space: ``'sha256:...'``.
@@ -170,7 +172,7 @@ class Embedder:
         tokenizer. Vectors of equal fingerprints can be compared, whatever
         backend made them.
         """
-        return self._source.fingerprint
+        return self._fingerprint
 
     @cached_property
     def rendering(self):

@@ -174,11 +174,12 @@ def _share_weights(model, weights):
 
     header, start = read_header(weights)
     graph = model.graph
-    shared, casts = [], []
-    for tensor in list(graph.initializer):
+    kept, casts = [], []
+    for tensor in graph.initializer:
         key = tensor.name.removeprefix('model.')
         entry = header.get(key)
         if entry is None or entry['dtype'] != 'F16':
+            kept.append(TensorProto.FromString(tensor.SerializeToString()))
             continue
         if tuple(entry['shape']) != tuple(tensor.dims):
             msg = f'{key} is {tensor.dims} in the graph'
@@ -196,8 +197,7 @@ def _share_weights(model, weights):
             'length': last - first,
         }.items():
             stored.external_data.add(key=field, value=str(value))
-        shared.append(stored)
-        graph.initializer.remove(tensor)
+        kept.append(stored)
         if not _look_up(graph, tensor.name, stored.name):
             casts.append(
                 helper.make_node(
@@ -207,7 +207,8 @@ def _share_weights(model, weights):
                     to=TensorProto.FLOAT,
                 )
             )
-    graph.initializer.extend(shared)
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

@@ -209,6 +209,13 @@ def one_line(exc):
 def _create(name, model_cfg, preprocess_cfg, kwargs, cache_dir):
     """Create a model of open_clip with its weights, or raise."""
     model = create_model(name, kwargs, cache_dir=cache_dir)
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            msg = (
+                f'the tensor {key!r} of the model {name!r} holds values that '
+                'are not finite. Use other weights.'
+            )
+            raise ModelError(msg)
     pad_id, files = 0, {}
     if model_cfg['text_cfg'].get('hf_tokenizer_name'):
         tokenizer = import_open_clip().get_tokenizer(
@@ -277,11 +284,4 @@ def create_model(name, kwargs, **more):
             'Check the name, the network and the configuration.'
         )
         raise ModelError(msg) from exc
-    for key, value in model.state_dict().items():
-        if value.is_floating_point() and not value.isfinite().all():
-            msg = (
-                f'the tensor {key!r} of the model {name!r} holds values that '
-                'are not finite. Use other weights.'
-            )
-            raise ModelError(msg)
     return model.eval()

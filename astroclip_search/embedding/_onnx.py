@@ -10,7 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from astroclip_search.embedding._bundle import GRAPHS
+from astroclip_search.embedding._bundle import GRAPHS, WEIGHTS
+from astroclip_search.embedding._verify import verified_sha256
 from astroclip_search.exceptions import ModelError
 
 __all__ = ['OnnxBackend']
@@ -53,8 +54,7 @@ class OnnxBackend:
                 f'in {precision!r}. Choose backend="torch".'
             )
             raise ModelError(msg)
-        self._path = source.path
-        self._label = source.name
+        self._source = source
 
     def _session(self, graph):
         import onnxruntime
@@ -65,7 +65,14 @@ class OnnxBackend:
         options.add_session_config_entry(
             'session.intra_op.allow_spinning', '0'
         )
-        path = self._path / graph
+        source = self._source
+        if verified_sha256(source.path / WEIGHTS) != source.weights_sha256:
+            msg = (
+                f'the weights of the model {source.name!r} in {source.path} '
+                'were replaced while it was in use. Load it again.'
+            )
+            raise ModelError(msg)
+        path = source.path / graph
         try:
             return onnxruntime.InferenceSession(
                 str(path), options, providers=['CPUExecutionProvider']
@@ -74,7 +81,7 @@ class OnnxBackend:
             reason = ' '.join(str(exc).split())
             msg = (
                 f'ONNX Runtime cannot load {path} of the model '
-                f'{self._label!r} ({reason}). Install the model again, or '
+                f'{source.name!r} ({reason}). Install the model again, or '
                 'choose backend="torch".'
             )
             raise ModelError(msg) from exc

@@ -9,7 +9,7 @@ from astroclip_search.embedding._bundle import (
     WEIGHTS,
     Bundle,
 )
-from astroclip_search.embedding.backends import torch_model
+from astroclip_search.embedding._models import create_model
 from astroclip_search.embedding.bundles import write_bundle
 
 __all__ = ['save']
@@ -26,8 +26,9 @@ def save(source, path):
     path : path-like
         Directory to write.
     """
-    model = torch_model(source, device='cpu')
     if isinstance(source, Bundle):
+        # Without heads: they are a file of their own.
+        model = create_model(source.name, source.open_clip_kwargs())
         ours = {CONFIG, INFO, WEIGHTS, *GRAPHS}
         files = [
             p
@@ -36,6 +37,7 @@ def save(source, path):
         ]
         files = files if (source.path / TOKENIZER).is_file() else None
     else:
+        model = source.model
         files = source.tokenizer_files
     info = {
         'name': source.name,

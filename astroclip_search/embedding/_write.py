@@ -28,19 +28,15 @@ def _float16(state_dict):
     for name, value in state_dict.items():
         tensor = torch.as_tensor(value).detach().cpu().contiguous()
         if tensor.is_floating_point():
-            if not torch.isfinite(tensor).all():
+            half = tensor.half()
+            if not torch.isfinite(half).all():
                 msg = (
-                    f'the tensor {name!r} holds values that are not finite. '
-                    'Train the model again, with a lower learning rate.'
+                    f'the tensor {name!r} holds values that are not finite, '
+                    'or above 65504, the largest float16. Train the model '
+                    'again, with a lower learning rate.'
                 )
                 raise ModelError(msg)
-            tensor = tensor.half()
-            if not torch.isfinite(tensor).all():
-                msg = (
-                    f'the tensor {name!r} holds values above 65504, the '
-                    'largest float16. Scale the weights of the model down.'
-                )
-                raise ModelError(msg)
+            tensor = half
         # Two names of one storage would be refused by safetensors.
         out[name] = tensor.clone()
     return out
