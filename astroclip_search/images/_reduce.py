@@ -23,7 +23,7 @@ def block_means(pixels, steps, *, mask=None):
 
     Returns
     -------
-    means : 2-D float32 `~numpy.ndarray`
+    means : 2-D float32 or float64 `~numpy.ndarray`
         Means of the blocks, NaN where a block has no usable pixel.
     """
     high, wide = steps
@@ -51,7 +51,7 @@ def block_means(pixels, steps, *, mask=None):
             flags = None if mask is None else mask[rows]
             part = pixels.rows(rows.start, rows.stop)
             means[row] = _masked_means(part, flags, starts)
-        return means.astype(np.float32)
+        return means
 
 
 def _row_sums(lines, wide):

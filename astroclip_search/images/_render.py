@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """From an image to the picture that a model sees."""
 
+import math
+
 import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
@@ -20,6 +22,7 @@ __all__ = ['render']
 OVERSAMPLE = 2
 SAMPLE = 20_000
 LEVELS = 1 << 16
+MAX_ASPECT = 16
 
 
 def render(
@@ -156,23 +159,31 @@ def _grey_picture(image, rendering):
 
 def _stretched(means, good, rendering):
     """Apply interval and stretch; holes are filled first."""
-    sample = means[good]
-    sample = sample[:: max(1, sample.size // SAMPLE)]
-    with quiet():
-        low, high = rendering.interval_object().get_limits(sample)
-        low, high = float(low), float(high)
-        if not np.isfinite([low, high]).all():
-            msg = f'{rendering.interval} found no limits'
-            raise ImageError(msg)
-        if not good.all():
-            means = _filled(means, good, low)
-        if high <= low:
-            # A flat image, or one star on a flat background.
-            low, high = float(sample.min()), float(sample.max())
-        if high <= low:
-            return np.full(means.shape, 128, np.uint8)
-        scaled = (means - np.float32(low)) * np.float32(1 / (high - low))
+    low, high = _limits(means[good], means.shape[1], rendering)
+    if not good.all():
+        means = _filled(means, good, low)
+    if high <= low:
+        return np.zeros(means.shape, np.uint8)
+    with np.errstate(all='ignore'):
+        scaled = (means - low) / (high - low)
         return _shades(scaled, rendering.stretch_object())
+
+
+def _limits(values, width, rendering):
+    """Black and white from a sample of the usable values."""
+    step = max(1, values.size // SAMPLE)
+    while math.gcd(step, width) > 1:
+        step += 1  # or a few columns would stand for the image
+    with quiet():
+        limits = rendering.interval_object().get_limits(values[::step])
+    low, high = (float(limit) for limit in limits)
+    if not np.isfinite([low, high]).all():
+        msg = f'{rendering.interval} found no limits in this image'
+        raise ImageError(msg)
+    if high <= low:
+        # A flat image, or one star on a flat background.
+        low, high = float(values.min()), float(values.max())
+    return low, high
 
 
 def _shades(scaled, stretch):
@@ -203,6 +214,9 @@ def _filled(means, good, low):
 def _fitted(picture, box, image, rendering):
     size = rendering.size
     goal = target_size(image.shape, rendering)
+    if rendering.fit == 'crop' and max(goal) > MAX_ASPECT * size:
+        # Most of a long strip would be made only to be thrown away.
+        picture, box, goal = _central_square(picture, box), None, (size, size)
     resized = picture.resize(
         goal, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0
     )
@@ -222,3 +236,12 @@ def _fitted(picture, box, image, rendering):
     top, left = (size - height) // 2, (size - width) // 2
     canvas[top : top + height, left : left + width] = pixels
     return canvas
+
+
+def _central_square(picture, box):
+    left, top, right, bottom = box or (0, 0, *picture.size)
+    half = max(1, min(right - left, bottom - top) / 2)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return picture.crop(
+        (round(x - half), round(y - half), round(x + half), round(y + half))
+    )

@@ -30,7 +30,8 @@ _SETTINGS = {'BLOCKSIZE': (16, 32), 'BYTEPIX': (1, 2, 4, 8),
              'SCALE': range(1 << 16), 'SMOOTH': (0, 1)}  # fmt: skip
 _QUANTIZED = ('NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2',
               'NONE')  # fmt: skip
-_MAX_GROWTH = 10_000
+_FREE_SIZE = 512 << 20
+_MAX_GROWTH = 200
 _MAX_COLUMNS = 32
 
 
@@ -180,7 +181,7 @@ def _geometry(ext, new, count):
         new[f'ZNAXIS{n}'], new[f'ZTILE{n}'] = length, tile
     _demand(rows == count, 'NAXIS2')
     size = math.prod(lengths) * abs(bits) // 8
-    _demand(size <= (1 << 20) + _MAX_GROWTH * ext.size, 'the size')
+    _demand(size <= max(_FREE_SIZE, _MAX_GROWTH * ext.size), 'the size')
 
 
 def _check_descriptors(header, columns, data):

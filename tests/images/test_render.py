@@ -71,7 +71,7 @@ def test_source_is_where_the_sky_has_it(angle, parity):
         )  # east left, unless mirrored
 
 
-@pytest.mark.parametrize('shape', [(64, 64), (67, 50), (900, 1100), (5, 7)])
+@pytest.mark.parametrize('shape', [(64, 64), (67, 50), (230, 310), (5, 7)])
 @pytest.mark.parametrize('dtype', ['>f4', '<f8', '>i2', 'u1', '>i4'])
 def test_block_means(shape, dtype):
     data = np.random.default_rng(3).integers(0, 200, shape).astype(dtype)
@@ -188,6 +188,34 @@ def test_reduced_scale_decoding_is_close(tmp_path, shape):
         slow = np.asarray(full.resize((224, 224), Image.Resampling.BICUBIC))
     fast = render(path, fit='squash')
     assert abs(fast.astype(float) - slow).mean() < 1.5
+
+
+@pytest.mark.parametrize('shape', [(3, 100_000), (100_000, 3)])
+@pytest.mark.parametrize('fit', ['pad', 'crop', 'squash'])
+def test_long_strips_take_no_memory(shape, fit):
+    data = np.tile(np.linspace(0, 1, max(shape)), (3, 1))
+    data = data if shape[0] == 3 else data.T
+    picture = render(data, fit=fit, **PLAIN)
+    middle = int(picture[111:113, 111:113].max())
+    assert middle == pytest.approx(127, abs=2)
+
+
+def test_limits_do_not_follow_columns():
+    # Every eighth column is bright; a sample of every eighth pixel sees only
+    # bright or only dark ones.
+    data = np.random.default_rng(0).normal(10, 1, (400, 400))
+    data[:, ::8] += 1000
+    picture = render(data, size=400, interval='minmax', stretch='linear')
+    assert picture.max() > 250
+    assert np.median(picture) < 5
+
+
+def test_small_differences_on_a_large_offset():
+    data = 1e9 + np.linspace(0, 1, 64)[np.newaxis] * np.ones((64, 1))
+    picture = render(data, size=64, **PLAIN)
+    np.testing.assert_allclose(
+        picture[30, :, 0], 255 * np.linspace(0, 1, 64), atol=1
+    )
 
 
 def test_no_stretch_for_pictures():
