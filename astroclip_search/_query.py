@@ -17,6 +17,7 @@ from astroclip_search.exceptions import QueryError
 __all__ = [
     'Term',
     'check_angle',
+    'check_columns',
     'check_limit',
     'check_size',
     'combine',
@@ -250,6 +251,33 @@ def check_angle(name, value):
     if not value.isscalar or not value.value > 0 or not np.isfinite(value):
         msg = f'{name}={value} must be one positive angle'
         raise QueryError(msg)
+
+
+def check_columns(collection, where, group_by):
+    """
+    See that a collection has the columns a query names.
+
+    Parameters
+    ----------
+    collection : `~astroclip_search.Collection`
+        The collection.
+    where : dict or None
+        Conditions by column.
+    group_by : str or None
+        A column.
+
+    Raises
+    ------
+    QueryError
+        If it has not.
+    """
+    # The ranking sees to it as well, but after a model has been loaded.
+    from astroclip_search.collections._where import check_name
+
+    names = list(where) if isinstance(where, Mapping) else []
+    names = [name for name in names if name not in ('time', 'wavelength')]
+    for name in names if group_by is None else [*names, group_by]:
+        check_name(collection._snapshot, name)
 
 
 def check_limit(limit):
