@@ -48,7 +48,7 @@ def list_collections():
                     str(path.parent),
                 )
             )
-    return _table(rows, name=str, rows=int, model=str, path=str)
+    return _table(rows, {'name': str, 'rows': int, 'model': str, 'path': str})
 
 
 def list_models():
@@ -67,7 +67,8 @@ def list_models():
                 str(info.get('licence') or info.get('license') or ''),
             )
         )
-    return _table(rows, name=str, version=str, dimensions=int, licence=str)
+    kinds = {'name': str, 'version': str, 'dimensions': int, 'licence': str}
+    return _table(rows, kinds)
 
 
 def list_vocabularies():
@@ -78,9 +79,9 @@ def list_vocabularies():
     for name in vocabularies.list_vocabularies():
         vocabulary = vocabularies.get_vocabulary(name)
         rows.append((name, len(vocabulary), vocabulary.description))
-    return _table(rows, name=str, classes=int, description=str)
+    return _table(rows, {'name': str, 'classes': int, 'description': str})
 
 
-def _table(rows, **columns):
+def _table(rows, columns):
     values = list(zip(*rows, strict=True)) or [[] for _ in columns]
     return Table(values, names=list(columns), dtype=list(columns.values()))

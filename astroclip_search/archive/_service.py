@@ -34,6 +34,8 @@ class AstroClipSearchClass:
 
     ``collection`` : str, path-like or `~astroclip_search.Collection`
         Name, directory or address; default ``conf.collection``.
+    ``embedder`` : `~astroclip_search.Embedder` or str
+        The model; default the one that made the collection.
     ``limit`` : int
         Most rows; default ``conf.limit``.
     ``where`` : dict
@@ -246,6 +248,7 @@ class AstroClipSearchClass:
         size=None,
         survey=None,
         collection=None,
+        embedder=None,
         limit=None,
         where=None,
         columns=None,
@@ -273,6 +276,9 @@ class AstroClipSearchClass:
             region=region,
             moc=moc,
         )
+        if (text, image) != (None, None) and 'radius' not in where_on_sky:
+            # A ranking has no use for a centre that bounds nothing.
+            where_on_sky.pop('position', None)
         query = {
             **where_on_sky,
             'limit': conf.limit if limit is None else limit,
@@ -290,6 +296,7 @@ class AstroClipSearchClass:
                     **query,
                     'text': text,
                     'image': image,
+                    'embedder': embedder,
                     'columns': columns,
                 }
             )
@@ -299,6 +306,7 @@ class AstroClipSearchClass:
             result = search(
                 text if image is None else image,
                 collection=collection,
+                embedder=embedder,
                 **query,
             )
         return result if columns is None else check_columns(result, columns)
