@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from astroclip_search.collections._columns import split_table
+from astroclip_search.collections._columns import choose
 from astroclip_search.collections._files import sync_folder, write_failed
 from astroclip_search.collections._lock import write_lock
 from astroclip_search.collections._manifest import (
@@ -161,14 +161,10 @@ def take(rows, chosen):
     rows : Rows
         The chosen ones.
     """
-    columns = {}
-    for name, (values, mask, facts) in rows.columns.items():
-        values = (
-            [values[i] for i in chosen.tolist()]
-            if isinstance(values, list)
-            else values[chosen]
-        )
-        columns[name] = values, mask[chosen], facts
+    columns = {
+        name: (choose(values, chosen), mask[chosen], facts)
+        for name, (values, mask, facts) in rows.columns.items()
+    }
     pictures = rows.thumbnails
     if pictures is not None:
         pictures = [pictures[i] for i in chosen.tolist()]
@@ -183,7 +179,7 @@ def take(rows, chosen):
     )
 
 
-def read_rows(snapshot, chosen):
+def read_rows(snapshot, chosen, *, pictures=True):
     """
     Read rows as they must be written again.
 
@@ -193,6 +189,8 @@ def read_rows(snapshot, chosen):
         The collection.
     chosen : (k,) `~numpy.ndarray` of int64
         Which.
+    pictures : bool, optional
+        Whether thumbnails are read.
 
     Returns
     -------
@@ -209,10 +207,9 @@ def read_rows(snapshot, chosen):
         hpx[places], xyz[places] = segment.hpx[mine], segment.xyz[mine]
         if segment.files is not None:
             files[places] = segment.files[mine]
-    columns = split_table(snapshot.table(chosen))
     columns = {
-        name: (values, mask, snapshot.facts[name])
-        for name, (values, mask, _) in columns.items()
+        name: (*_stored(snapshot, chosen, name), facts)
+        for name, facts in snapshot.facts.items()
     }
     return Rows(
         columns,
@@ -221,5 +218,32 @@ def read_rows(snapshot, chosen):
         hpx,
         xyz,
         files if files.any() else None,
-        snapshot.thumbnails(chosen),
+        snapshot.thumbnails(chosen) if pictures else None,
     )
+
+
+def _stored(snapshot, chosen, name):
+    """A column as Arrow, without making a Python object of each value."""
+    import pyarrow as pa
+
+    kinds = {
+        'str': pa.string(),
+        'float': pa.float64(),
+        'int': pa.int64(),
+        'bool': pa.bool_(),
+    }
+    kind = kinds[snapshot.facts[name]['kind']]
+    pieces, order = [], [np.empty(0, np.int64)]
+    for segment, places, mine in snapshot.parts(chosen):
+        order.append(places)
+        if name in segment.columns:
+            array = segment.columns[name].array.take(pa.array(mine))
+            if pa.types.is_dictionary(array.type):
+                array = array.dictionary_decode()
+        else:
+            array = pa.nulls(len(mine), kind)
+        pieces.append(array)
+    values = pa.concat_arrays(pieces) if pieces else pa.nulls(0, kind)
+    # Back into the order in which they were asked for.
+    back = np.argsort(np.concatenate(order), kind='stable')
+    return values.take(pa.array(back)), np.zeros(len(chosen), bool)

@@ -222,26 +222,75 @@ def to_arrow(name, values, mask, facts):
 
     kind = facts['kind']
     if kind == 'str':
-        array = pa.array(
-            [
-                None if gone else value
-                for value, gone in zip(values, mask, strict=True)
-            ],
-            pa.string(),
-        )
+        array = values
+        if isinstance(values, list):
+            array = pa.array(
+                [
+                    None if gone else value
+                    for value, gone in zip(values, mask, strict=True)
+                ],
+                pa.string(),
+            )
         coded = array.dictionary_encode()
         if len(coded.dictionary) <= _DICTIONARY_SHARE * len(array):
             array = coded
+    elif isinstance(values, pa.Array):
+        array = values
     else:
         types = {'float': pa.float64(), 'int': pa.int64(), 'bool': pa.bool_()}
         array = pa.array(
             values, types[kind], mask=mask if mask.any() else None
         )
+    return to_field(name, array.type, facts), array
+
+
+def to_field(name, kind, facts):
+    """
+    Describe an Arrow column.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : `pyarrow.DataType`
+        Its type.
+    facts : dict
+        What is known of it.
+
+    Returns
+    -------
+    field : `pyarrow.Field`
+        All of that.
+    """
+    import pyarrow as pa
+
     told = {key: value for key, value in facts.items() if value}
-    field = pa.field(
-        name, array.type, metadata={'astroclip': json.dumps(told)}
-    )
-    return field, array
+    return pa.field(name, kind, metadata={'astroclip': json.dumps(told)})
+
+
+def choose(values, chosen):
+    """
+    Choose values of a column.
+
+    Parameters
+    ----------
+    values : list, `~numpy.ndarray` or `pyarrow.Array`
+        The values.
+    chosen : (k,) `~numpy.ndarray` of int
+        Which.
+
+    Returns
+    -------
+    values : same type
+        The chosen ones.
+    """
+    if isinstance(values, list):
+        return [values[i] for i in chosen.tolist()]
+    if isinstance(values, np.ndarray):
+        return values[chosen]
+    import pyarrow as pa
+
+    return values.take(pa.array(chosen))
 
 
 def bits(buffer, n):
@@ -277,7 +326,7 @@ class StoredColumn:
     """
 
     def __init__(self, array, field):
-        self._array = array
+        self.array = array
         self.facts = json.loads((field.metadata or {})[b'astroclip'])
         self.kind = self.facts['kind']
         n = self._n = len(array)

@@ -214,6 +214,28 @@ def _among(snapshot, chosen, rows):
     return np.intersect1d(chosen, rows, assume_unique=True)
 
 
+def positions(snapshot, rows):
+    """
+    Places of rows on the sky.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The collection.
+    rows : (k,) `~numpy.ndarray`, int64
+        Rows.
+
+    Returns
+    -------
+    xyz : (k, 3) `~numpy.ndarray`, float64
+        Unit vectors; not-a-number where unknown.
+    """
+    out = np.empty((len(rows), 3))
+    for segment, places, mine in snapshot.parts(rows):
+        out[places] = segment.xyz[mine]
+    return out
+
+
 def filter_rows(
     snapshot,
     *,

@@ -6,6 +6,7 @@ import numpy as np
 from astroclip_search.collections._filters import (
     check_position,
     filter_rows,
+    positions,
 )
 from astroclip_search.collections._healpix import unit_vectors
 from astroclip_search.collections._rank import Scan, approximate
@@ -200,28 +201,6 @@ def select(collection, *, limit=None, position=None, **filters):
         position=position,
         meta=provenance(collection, counts),
     )
-
-
-def positions(snapshot, rows):
-    """
-    Places of rows on the sky.
-
-    Parameters
-    ----------
-    snapshot : Snapshot
-        The collection.
-    rows : (k,) `~numpy.ndarray`, int64
-        Rows.
-
-    Returns
-    -------
-    xyz : (k, 3) `~numpy.ndarray`, float64
-        Unit vectors; not-a-number where unknown.
-    """
-    out = np.empty((len(rows), 3))
-    for segment, places, mine in snapshot.parts(rows):
-        out[places] = segment.xyz[mine]
-    return out
 
 
 def background(snapshot, scan):

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from astroclip_search.exceptions import CollectionError
+from astroclip_search.exceptions import CollectionError, QueryError
 
 __all__ = []
 
@@ -179,3 +179,41 @@ def rows_of_runs(runs):
     total = int(lengths.sum())
     shifts = runs[:, 0] - np.append(0, np.cumsum(lengths)[:-1])
     return np.arange(total) + np.repeat(shifts, lengths)
+
+
+def rows_moc(snapshot, order):
+    """
+    Cells that hold rows.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The collection.
+    order : int
+        HEALPix order of the cells.
+
+    Returns
+    -------
+    moc : `mocpy.MOC`
+        The cells.
+
+    Raises
+    ------
+    QueryError
+        If there is no such order.
+    """
+    from mocpy import MOC
+
+    if not isinstance(order, int | np.integer) or not 0 <= order <= ORDER:
+        msg = f'order={order!r} is no HEALPix order from 0 to {ORDER}'
+        raise QueryError(msg)
+    cells = [np.empty(0, np.uint64)]
+    for segment in snapshot.segments:
+        hpx = segment.hpx
+        if segment.alive is not None:
+            hpx = hpx[segment.alive]
+        hpx = hpx[hpx != NOWHERE] >> (2 * (ORDER - order))
+        cells.append(np.unique(hpx).astype(np.uint64))
+    cells = np.unique(np.concatenate(cells))
+    depth = np.full(len(cells), order, np.uint8)
+    return MOC.from_healpix_cells(cells, depth, order)

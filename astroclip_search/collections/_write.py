@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astroclip_search.collections._columns import VECTOR, to_arrow
+from astroclip_search.collections._columns import VECTOR, choose, to_arrow
 from astroclip_search.collections._files import HashingFile
 from astroclip_search.collections._manifest import SegmentInfo
 
@@ -133,12 +133,7 @@ def write_segment(folder, rows):
     codes, scales, errors = quantize(vectors)
     fields, arrays = [], []
     for key, (values, mask, facts) in rows.columns.items():
-        values = (
-            [values[i] for i in order.tolist()]
-            if isinstance(values, list)
-            else values[order]
-        )
-        field, array = to_arrow(key, values, mask[order], facts)
+        field, array = to_arrow(key, choose(values, order), mask[order], facts)
         fields.append(field)
         arrays.append(array)
     stored = {
