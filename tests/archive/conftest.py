@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from _faults import FaultServer, serving
 from _mastserver import MastServer
+from _tiny import tiny_bundle
 
 
 def temporary_cache(folder):
@@ -47,3 +48,13 @@ def mast(monkeypatch):
     with serving(MastServer()) as running:
         running.point_astroquery(monkeypatch)
         yield running
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory):
+    """A small model of random weights."""
+    from astroclip_search import Embedder
+
+    return Embedder.from_pretrained(
+        tiny_bundle(tmp_path_factory.mktemp('bundle') / 'tiny')
+    )

