@@ -53,18 +53,23 @@ def list_collections():
 
 def list_models():
     """List the models that come with the package."""
-    from astroclip_search.embedding.bundles import find_bundle, list_bundles
+    from astroclip_search.embedding.bundles import (
+        CONFIG,
+        find_bundle,
+        list_bundles,
+    )
 
     rows = []
     for name in list_bundles():
-        text = (find_bundle(name) / 'astroclip.json').read_text('utf-8')
-        info = json.loads(text)
+        folder = find_bundle(name)
+        info = json.loads((folder / 'astroclip.json').read_text('utf-8'))
+        config = json.loads((folder / CONFIG).read_text('utf-8'))
         rows.append(
             (
                 name,
                 str(info.get('version', '')),
-                int(info.get('dim') or 0),
-                str(info.get('licence') or info.get('license') or ''),
+                config['model_cfg']['embed_dim'],
+                str(info.get('licence', '')),
             )
         )
     kinds = {'name': str, 'version': str, 'dimensions': int, 'licence': str}
