@@ -4,13 +4,30 @@
 import importlib
 
 _LAZY = {
+    'Evaluation': '_evaluate',
     'Pairs': 'pairs',
+    'TrainedModel': '_fine_tune',
     'TrainingConfig': 'config',
     'build_pairs': '_build_pairs',
+    'evaluate': '_evaluate',
+    'fetch_previews': 'previews',
     'fine_tune': '_fine_tune',
+    'read_abstracts': 'abstracts',
+    'summarize': 'summaries',
 }
 
-__all__ = ['Pairs', 'TrainingConfig', 'build_pairs', 'fine_tune']
+__all__ = [
+    'Evaluation',
+    'Pairs',
+    'TrainedModel',
+    'TrainingConfig',
+    'build_pairs',
+    'evaluate',
+    'fetch_previews',
+    'fine_tune',
+    'read_abstracts',
+    'summarize',
+]
 
 
 def __getattr__(name):
@@ -20,3 +37,7 @@ def __getattr__(name):
     module = importlib.import_module(f'{__name__}.{_LAZY[name]}')
     globals()[name] = getattr(module, name)
     return globals()[name]
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

@@ -82,6 +82,7 @@ def save_model(learner, path, *, pairs, progress):
             'version': '1',
             'rendering': source.rendering.to_dict(),
             'parent': parent,
+            'logit_scale': learner.logit_scale,
             'training': {
                 'config': asdict(config),
                 'pairs': {

@@ -4,6 +4,7 @@
 import json
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from astropy.table import Table
 
 from astroclip_search.exceptions import TrainingError
 
-__all__ = ['read_rows', 'replacing', 'write_text']
+__all__ = ['Journal', 'read_rows', 'replacing', 'write_rows', 'write_text']
 
 
 def read_rows(source):
@@ -146,3 +147,94 @@ def write_text(path, text):
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
+
+
+def write_rows(path, rows):
+    """
+    Write rows as JSONL, or CSV or ECSV by the suffix.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    rows : `~astropy.table.Table`
+        The rows; lists need JSONL.
+
+    Raises
+    ------
+    TrainingError
+        If the suffix is none of these, or it cannot be written.
+    """
+    if path.suffix == '.jsonl':
+        text = ''.join(
+            json.dumps(row, ensure_ascii=False) + '\n'
+            for row in read_rows(rows)
+        )
+        write_text(path, text)
+    elif path.suffix in ('.csv', '.ecsv'):
+        lists = [n for n in rows.colnames if rows[n].dtype == object]
+        with replacing(path) as temporary:
+            rows[[n for n in rows.colnames if n not in lists]].write(
+                temporary, format=f'ascii.{path.suffix[1:]}', overwrite=True
+            )
+    else:
+        msg = f'{path} is no .jsonl, .csv or .ecsv file; name one.'
+        raise TrainingError(msg)
+
+
+class Journal:
+    """
+    A JSONL file of results by key, kept from run to run.
+
+    A line is added for each result, so that a run that is interrupted loses
+    none; a last line that was torn off is ignored.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path` or None
+        The file; None to keep results in memory only.
+    """
+
+    def __init__(self, path):
+        self._values = {}
+        self._file = None
+        self._lock = threading.Lock()
+        if path is None:
+            return
+        torn = False
+        if path.exists():
+            text = path.read_text(encoding='utf-8')
+            torn = bool(text) and not text.endswith('\n')
+            for line in text.splitlines():
+                try:
+                    row = json.loads(line)
+                    self._values[row['key']] = row['value']
+                except (ValueError, KeyError, TypeError):
+                    continue
+        self._file = path.open('a', encoding='utf-8')
+        if torn:
+            self._file.write('\n')
+
+    def __contains__(self, key):
+        return key in self._values
+
+    def get(self, key):
+        """Value of a key, or None."""
+        return self._values.get(key)
+
+    def add(self, key, value):
+        """Keep the value of a key."""
+        with self._lock:
+            self._values[key] = value
+            if self._file is not None:
+                row = {'key': key, 'value': value}
+                line = json.dumps(row, ensure_ascii=False)
+                self._file.write(line + '\n')
+                self._file.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        if self._file is not None:
+            self._file.close()

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """The training loop."""
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -247,28 +248,37 @@ class _Run:
 
     def train(self):
         """Train to the end, or until there is nothing to gain."""
-        config, learner, world = self.config, self.learner, self.world
         state = _checkpoint.Progress()
         start = _checkpoint.latest_step(self.folder)
         if start is not None:
             state = self._read(start, self.optimizer)
-        resumed = start is not None
-        start = start or 0
-        log = Log(self.output, start + resumed) if world.rank == 0 else None
-        batches = iter(
-            loader(self.dataset, self._items(start), workers=self.workers)
-        )
         bar = progress_bar(
-            total=config.steps, initial=start, show=self.show, unit='step'
+            total=self.config.steps,
+            initial=start or 0,
+            show=self.show,
+            unit='step',
         )
-        loss, clock, done = None, time.perf_counter(), 0
-        for step in range(start, config.steps + 1):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(bar)
+            log = None
+            if self.world.rank == 0:
+                log = Log(self.output, 0 if start is None else start + 1)
+                stack.callback(log.close)
+            self._loop(state, start, log, bar)
+        return self._finish(state)
+
+    def _loop(self, state, start, log, bar):
+        """Evaluate, log, write a checkpoint, do a step; over and over."""
+        config, learner, world = self.config, self.learner, self.world
+        batches = iter(
+            loader(self.dataset, self._items(start or 0), workers=self.workers)
+        )
+        clock, done = time.perf_counter(), 0
+        for step in range(start or 0, config.steps + 1):
             state.step = step
             last = step == config.steps
-            if (last or step % config.evaluate_every == 0) and not (
-                resumed and step == start
-            ):
-                better = self._evaluate(state)
+            if (last or step % config.evaluate_every == 0) and step != start:
+                self._evaluate(state)
                 if log is not None:
                     log.add(
                         step,
@@ -279,10 +289,8 @@ class _Run:
                     self._write(state)
                 world.barrier()
                 clock, done = time.perf_counter(), 0
-            else:
-                better = False
-            if last or self._waited_enough(state, better):
-                break
+            if last or self._waited_enough(state):
+                return
             rate = config.rate(step)
             for group in self.optimizer.param_groups:
                 group['lr'] = rate * group['factor']
@@ -292,13 +300,7 @@ class _Run:
             bar.update()
             bar.set_postfix_str(f'loss {loss:.3f}, {speed:.1f} images/s')
             if log is not None:
-                log.add(
-                    step, loss=loss, rate=rate, images_per_second=speed
-                )  # fmt: skip
-        bar.close()
-        if log is not None:
-            log.close()
-        return self._finish(state)
+                log.add(step, loss=loss, rate=rate, images_per_second=speed)
 
     def _step(self, batch, step):
         import torch
@@ -341,36 +343,22 @@ class _Run:
         value = (
             values[0] if self.config.select == 'loss' else -values[1:].sum()
         )
-        return state.judge(float(value))
+        state.judge(float(value))
 
+    @contextlib.contextmanager
     def _averaged(self):
         """Context in which the model has the averaged weights."""
-        import contextlib
+        trained = self.learner.trained
+        own = {k: v.detach().clone() for k, v in trained.items()}
+        _assign(trained, self.average or {})
+        try:
+            yield
+        finally:
+            _assign(trained, own)
 
-        import torch
-
-        @contextlib.contextmanager
-        def swapped():
-            own = {
-                name: value.detach().clone()
-                for name, value in self.learner.trained.items()
-            }
-            _assign(self.learner.trained, self.average)
-            try:
-                yield
-            finally:
-                _assign(self.learner.trained, own)
-
-        def _assign(parameters, values):
-            with torch.no_grad():
-                for name, value in values.items():
-                    parameters[name].copy_(value)
-
-        return contextlib.nullcontext() if self.average is None else swapped()
-
-    def _waited_enough(self, state, better):
+    def _waited_enough(self, state):
         patience = self.config.patience
-        return patience is not None and not better and state.waited >= patience
+        return patience is not None and state.waited >= patience
 
     def _write(self, state):
         _checkpoint.write(
@@ -405,3 +393,12 @@ class _Run:
             metrics=best.metrics,
             log=self.output / 'log.csv',
         )
+
+
+def _assign(parameters, values):
+    """Copy values into parameters of the same names."""
+    import torch
+
+    with torch.no_grad():
+        for name, value in values.items():
+            parameters[name].copy_(value)

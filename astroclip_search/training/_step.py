@@ -133,7 +133,7 @@ def _not_finite(loss, local, batch):
     names = names or batch['ids']
     more = f' and {len(names) - 10} more' if len(names) > 10 else ''
     return (
-        f'The loss is {float(loss)}; pairs: {", ".join(names[:10])}{more} '
-        f'({where}). Lower the learning rate or leave the pairs out; '
-        'checkpoints written before are intact.'
+        f'The loss is {float(loss.detach())}; pairs: '
+        f'{", ".join(names[:10])}{more} ({where}). Lower the learning rate '
+        'or leave the pairs out; checkpoints written before are intact.'
     )
