@@ -22,7 +22,9 @@ def find_collection(name):
     ----------
     name : str or path-like
         A directory, or the name of a collection in the directories of
-        ``conf.collection_path``, in the cache, or in the package.
+        ``conf.collection_path``, in the cache, or in the package. Also the
+        address of one that is published, see
+        `~astroclip_search.archive.fetch_collection`.
 
     Returns
     -------
@@ -34,6 +36,10 @@ def find_collection(name):
     CollectionError
         If there is none.
     """
+    if str(name).startswith(('http://', 'https://')):
+        from astroclip_search.archive import fetch_collection
+
+        return fetch_collection(name)
     path = Path(name).expanduser()
     if (path / NAME).is_file():
         return path

@@ -200,6 +200,9 @@ def test_collection_by_path_name_and_address(pictures, tiny, server):
     AstroClipSearch.query_text('dust', collection=address, embedder=tiny)
     assert len(server.requests) == asked
     assert len(AstroClipSearch.list_collections()) >= 1
+    # Whatever takes the name of a collection takes its address.
+    assert len(Collection.open(address)) == len(pictures)
+    assert len(server.requests) == asked
 
 
 def test_unknown_column(pictures):
