@@ -8,9 +8,9 @@ with a service that fails, and the mapping to ObsCore.
 
 import random
 import time
-import warnings
 
 import astropy.units as u
+import numpy as np
 import requests
 from astropy.table import Table
 from requests.adapters import HTTPAdapter
@@ -30,6 +30,11 @@ __all__ = ['mast_observations', 'mast_previews']
 # among them that do not count: colour composites of HST (the paper, section
 # 3.1, takes what is called "total" and not "color"), thumbnails of JWST.
 _NAMES = {'HST': ('total', 'color'), 'JWST': ('i2d', 'thumb')}
+# Columns of numbers of Mast.Caom.Cone, as its configuration has them.
+_INTERVALS = frozenset(
+    ['s_ra', 's_dec', 't_min', 't_max', 't_obs_release', 't_exptime',
+     'em_min', 'em_max', 'distance', 'srcden']
+)  # fmt: skip
 _PICTURES = ('.jpg', '.jpeg', '.png')
 _BATCH = 100  # observations whose products are asked for at once
 
@@ -207,6 +212,8 @@ def _checked(criteria):
             "obs_collection='HST'"
         )
         raise QueryError(msg)
+    for name, value in criteria.items():
+        _check(name, value)
     if not any(key.lower() == 'datarights' for key in criteria):
         criteria['dataRights'] = 'PUBLIC'
     if position is not None:
@@ -219,6 +226,22 @@ def _checked(criteria):
             raise QueryError(msg) from exc
         criteria['coordinates'] = resolve_position(position)
     return criteria
+
+
+def _check(name, value):
+    """Refuse what astroquery would leave out of the query with a warning."""
+    values = [value] if isinstance(value, str) or np.isscalar(value) else value
+    values = list(values)
+    if name.lower() in _INTERVALS and len(values) != 2:
+        msg = f'{name}={value!r} must be a pair of limits, [low, high]'
+        raise QueryError(msg)
+    patterns = [v for v in values if isinstance(v, str) and {'*', '%'} & {*v}]
+    if len(patterns) > 1:
+        msg = (
+            f'{name}={value!r} has {len(patterns)} patterns; MAST takes one '
+            'in each query: ask once for each'
+        )
+        raise QueryError(msg)
 
 
 def _service():
@@ -237,12 +260,10 @@ def _ask(function, *args, **kwargs):
     rng = random.Random(0)
     for attempt in range(conf.retries + 1):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore', exceptions.NoResultsWarning)
-                # A criterion that astroquery would skip changes the query.
-                warnings.simplefilter('error', exceptions.InputWarning)
-                return Table(function(*args, **kwargs))
-        except (exceptions.InvalidQueryError, exceptions.InputWarning) as exc:
+            return Table(function(*args, **kwargs))
+        except exceptions.NoResultsWarning:  # where warnings are errors
+            return Table()
+        except exceptions.InvalidQueryError as exc:
             msg = f'MAST cannot be asked this: {_line(exc)}'
             raise QueryError(msg) from exc
         except exceptions.RemoteServiceError as exc:

@@ -2,6 +2,7 @@
 """Queries of MAST, answered by a portal on the loopback."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import astropy.units as u
 import pytest
@@ -68,6 +69,19 @@ def test_position_and_radius(mast):
     assert query['service'] == 'Mast.Caom.Filtered.Position'
     numbers = [float(x) for x in query['params']['position'].split(',')]
     assert numbers == pytest.approx([10.5, 41, 0.5])
+
+
+def test_interval_is_passed_on(mast):
+    mast_observations(t_min=[52454, 52455])
+    assert filters(mast.queries[0])['t_min'] == [{'min': 52454, 'max': 52455}]
+
+
+def test_queries_from_threads(mast):
+    def ask(number):
+        return len(mast_previews(proposal_id=['9634', '1'][number % 2]))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(8))) == [3, 0] * 4
 
 
 def test_previews_of_the_paper(mast):
@@ -151,7 +165,8 @@ def test_error_of_the_portal_is_passed_on(mast):
         ({}, 'needs a criterion'),
         ({'coordinates': 'M 31'}, 'needs a criterion'),
         ({'no_such_field': 1}, "'no_such_field' does not exist"),
-        ({'t_min': 5}, 't_min is continuous'),
+        ({'t_min': 5}, 't_min=5 must be a pair of limits'),
+        ({'target_name': ['M*', 'N*']}, 'has 2 patterns'),
         ({'obs_collection': 'HST', 'radius': 5}, 'radius=5 is no angle'),
         ({'obs_collection': 'HST', 'coordinates': 5}, 'is not a position'),
     ],
