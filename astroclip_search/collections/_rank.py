@@ -2,21 +2,22 @@
 """
 Exact ranking by a coarse scan and a fine one.
 
-The 8-bit codes of all rows are multiplied with the 8-bit code of the query.
-By the inequality of Cauchy and Schwarz the result is off by at most::
+The 8-bit codes of all rows are multiplied with the rounded query. By the
+inequality of Cauchy and Schwarz the result is off by at most::
 
     |v - c| |q| + |c| |q - p|
 
-where c and p are what the codes of the vector v and of the query q stand for.
-So rows that lie further than this below the k-th best cannot be among the k
-best, and the others are computed again from the float16 vectors in float32.
+where c and p are what the code of the vector v and the rounded query q stand
+for. So rows that lie further than this below the k-th best cannot be among
+the k best, and the others are computed again from the float16 vectors in
+float32.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from astroclip_search.collections._kernels import product
+from astroclip_search.collections._kernels import Query
 
 __all__ = []
 
@@ -25,6 +26,9 @@ _DIRECT = 4096
 
 # Rows that are scanned or gathered at once: bounds the memory.
 _CHUNK = 1 << 16
+
+# Values that are sorted to guess where the best begin.
+_SAMPLE = 1 << 14
 
 # float32 sums of a few hundred products of unit vectors are off by less.
 _ROUNDING = 2e-6
@@ -85,24 +89,23 @@ class Scan:
             self.rows, self.n = rows, len(rows)
             self.values = self._exact(rows)
             return
-        code, scale, error = quantize_query(query)
-        self.error = (
-            _ROUNDING
-            + error
-            + max(segment.info.max_error for segment in snapshot.segments)
-        )
+        rounded = Query(query)
+        # Codes are longer than unit vectors by their own error at most.
+        worst = max(segment.info.max_error for segment in snapshot.segments)
+        self.error = worst + rounded.error * (1.001 + worst) + _ROUNDING
+        self._relative = rounded.rounding
         self.values = np.empty(self.n, np.float32)
         if rows is None:
             for start, segment in zip(
                 snapshot.starts, snapshot.segments, strict=False
             ):
                 part = self.values[start : start + len(segment)]
-                _scan(segment.codes, segment.scales, code, scale, part)
+                _scan(segment.codes, segment.scales, rounded, part)
                 part[segment.removed] = -np.inf
         else:
             for segment, places, mine in snapshot.parts(rows):
                 part = np.empty(len(mine), np.float32)
-                _scan(segment.codes, segment.scales, code, scale, part, mine)
+                _scan(segment.codes, segment.scales, rounded, part, mine)
                 self.values[places] = part
 
     def best(self, k):
@@ -127,18 +130,16 @@ class Scan:
             places = np.flatnonzero(self.values >= _kth(self.values, k))
             return self._ranking(places, self.values[places], k)
         floor = _kth(self.values, k)
-        places = np.flatnonzero(self.values >= floor)
-        places = places[np.isfinite(self.values[places])]
+        places = np.flatnonzero(self.values >= max(floor, -2))
         if not len(places):
             return self._ranking(places, np.empty(0, np.float32), k)
         exact = self._exact(self._number(places))
-        least = np.partition(exact, max(len(exact) - k, 0))[
-            max(len(exact) - k, 0)
-        ]
+        k = min(k, len(exact))  # where removed rows were counted
+        least = _kth(exact, k)
         # Whatever may still be better than the worst of these.
-        more = np.flatnonzero(self.values >= least - self.error)
+        slack = self.error + self._relative * (abs(least) + self.error)
+        more = np.flatnonzero(self.values >= max(least - slack, -2))
         more = more[self.values[more] < floor]
-        more = more[np.isfinite(self.values[more])]
         if len(more):
             places = np.concatenate([places, more])
             exact = np.concatenate([exact, self._exact(self._number(more))])
@@ -161,30 +162,6 @@ class Scan:
         return out
 
 
-def quantize_query(query):
-    """
-    Round a query to 8 bits.
-
-    Parameters
-    ----------
-    query : (d,) `~numpy.ndarray`, float32
-        Unit vector.
-
-    Returns
-    -------
-    code : (d, 1) `~numpy.ndarray`, int8
-        Its code.
-    scale : float
-        The query is about its code times this.
-    error : float
-        Length of the difference.
-    """
-    scale = float(np.abs(query).max()) / 127 or 1.0
-    code = np.rint(query / scale)
-    error = float(np.linalg.norm(query - code * scale))
-    return code.astype(np.int8)[:, None], scale, error * 1.02
-
-
 def approximate(codes, scales, query):
     """
     Approximate similarities of a few codes.
@@ -203,25 +180,30 @@ def approximate(codes, scales, query):
     values : (n,) `~numpy.ndarray`, float32
         What a `Scan` gives for the same rows.
     """
-    code, scale, _ = quantize_query(query)
     values = np.empty(len(codes), np.float32)
-    _scan(codes, scales, code, scale, values)
+    _scan(codes, scales, Query(query), values)
     return values
 
 
-def _scan(codes, scales, code, scale, out, rows=None):
+def _scan(codes, scales, query, out, rows=None):
     """Approximate similarities of rows of a segment, in pieces."""
     for start in range(0, len(out), _CHUNK):
         part = slice(start, start + _CHUNK)
         if rows is None:
-            chunk, factors = codes[part], scales[part]
+            query.products(codes[part], scales[part], out[part])
         else:
             mine = rows[part]
-            chunk, factors = codes[mine], scales[mine]
-        np.multiply(product(chunk, code), factors, out=out[part])
-    out *= np.float32(scale)
+            query.products(codes[mine], scales[mine], out[part])
 
 
 def _kth(values, k):
-    """The k-th greatest value, without sorting all."""
+    """A value that at least k are not below of, and not many more."""
+    if len(values) > _CHUNK:
+        # Sorting a sample finds a bound that some hundred values reach.
+        sample = values[:: len(values) // _SAMPLE]
+        place = 4 + int(2 * k * len(sample) / len(values))
+        bound = np.partition(sample, -place)[-place]
+        high = values[values >= bound]
+        if k <= len(high) < len(values) // 4:
+            values = high
     return np.partition(values, len(values) - k)[len(values) - k]

@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroclip_search.collections._columns import to_column
+from astroclip_search.collections._kernels import to_float32
 from astroclip_search.collections._manifest import SEGMENTS, read_manifest
 from astroclip_search.collections._segment import Segment
 from astroclip_search.collections._write import hash_text
@@ -333,23 +334,6 @@ class Snapshot:
             msg += '; its ids are in table(["id"])'
             raise CollectionError(msg)
         return rows
-
-
-def to_float32(values):
-    """
-    Widen 16-bit floats.
-
-    Parameters
-    ----------
-    values : `~numpy.ndarray`, float16
-        Values.
-
-    Returns
-    -------
-    values : `~numpy.ndarray`, float32
-        The same values.
-    """
-    return values.astype(np.float32)
 
 
 def _members(keys, ranked):
