@@ -6,9 +6,9 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 
 from astroclip_search.exceptions import ImageError
+from astroclip_search.images._place import pixel_scales, shifted, to_pixel
 from astroclip_search.images._read import read_image
 from astroclip_search.images._types import SkyImage
-from astroclip_search.images._wcs import pixel_scales, shifted, to_pixel
 
 __all__ = ['cutout']
 

@@ -5,8 +5,8 @@ import numpy as np
 from astropy.time import Time
 
 from astroclip_search.images._hdus import card
+from astroclip_search.images._place import to_sky
 from astroclip_search.images._quiet import quiet
-from astroclip_search.images._wcs import to_sky
 
 __all__ = ['image_facts']
 

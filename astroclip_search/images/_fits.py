@@ -5,15 +5,13 @@ import math
 
 import numpy as np
 from astropy import units as u
-from astropy.io import fits
 
 from astroclip_search.exceptions import ImageError
 from astroclip_search.images._facts import header_facts
 from astroclip_search.images._flags import flagged
-from astroclip_search.images._hdus import Extension, card, scan
-from astroclip_search.images._pixels import ArrayPixels, CompressedPixels
+from astroclip_search.images._hdus import card
+from astroclip_search.images._pixels import ArrayPixels
 from astroclip_search.images._quiet import quiet
-from astroclip_search.images._tables import open_compressed
 from astroclip_search.images._types import SkyImage
 from astroclip_search.images._wcs import read_wcs, warn_about
 
@@ -31,97 +29,7 @@ _REDUCTIONS = {
     'median': np.nanmedian,
     'max': np.nanmax,
 }
-_MAX_RATIO = 4000
 MIN_SIDE = 2
-
-
-class FitsFile:
-    """Extensions of a file, with their pixels."""
-
-    def __init__(self, buffer, source):
-        self.buffer = buffer
-        self.source = source
-        self.extensions = scan(buffer, source=source)
-
-    def pixels(self, ext, plane=()):
-        """Source of the pixels of one plane of an image extension."""
-        if ext.missing:
-            msg = (
-                f'{self.source}: extension {ext.index} is cut off, '
-                f'{ext.missing} of its {ext.size} bytes are missing; copy '
-                'the file again'
-            )
-            raise ImageError(msg)
-        if ext.compressed:
-            section = open_compressed(ext, self.buffer, self.source)
-            return CompressedPixels(section, plane, self.source)
-        header = ext.header
-        raw = np.frombuffer(
-            self.buffer,
-            dtype=_dtype(card(header, 'BITPIX', int)),
-            count=math.prod(ext.shape),
-            offset=ext.data,
-        ).reshape(ext.shape)
-        return ArrayPixels(
-            raw[plane],
-            scale=card(header, 'BSCALE', float, 1.0),
-            zero=card(header, 'BZERO', float, 0.0),
-            blank=card(header, 'BLANK', int),
-        )
-
-
-class FitsList:
-    """Extensions of an HDUList or a single HDU of astropy."""
-
-    def __init__(self, hdus, source):
-        self.source = source
-        self.hdus = hdus
-        self.extensions = [
-            _ListedExtension(n, hdu.header, 0, 0, 0, 0)
-            for n, hdu in enumerate(hdus)
-        ]
-        for ext, hdu in zip(self.extensions, hdus, strict=True):
-            ext.hdu = hdu
-
-    def pixels(self, ext, plane=()):
-        """Source of the pixels of one plane of an image extension."""
-        hdu = ext.hdu
-        if isinstance(hdu, fits.CompImageHDU) and not hdu._data_loaded:
-            return CompressedPixels(hdu.section, plane, self.source)
-        with quiet():
-            try:
-                data = hdu.data
-            except Exception as exc:
-                msg = (
-                    f'{self.source}: the pixels of extension {ext.index} '
-                    f'cannot be read ({exc})'
-                )
-                raise ImageError(msg) from exc
-        return ArrayPixels(data[plane])
-
-
-class _ListedExtension(Extension):
-    """An HDU that astropy has opened already."""
-
-    hdu = None
-    compressed = False
-
-    def __setattr__(self, name, value):
-        object.__setattr__(self, name, value)
-
-    @property
-    def is_image(self):
-        kinds = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
-        return isinstance(self.hdu, kinds)
-
-    @property
-    def shape(self):
-        return tuple(self.hdu.shape) if self.is_image else ()
-
-
-def _dtype(bits):
-    return np.dtype({8: 'u1', 16: '>i2', 32: '>i4', 64: '>i8', -32: '>f4',
-                     -64: '>f8'}[bits])  # fmt: skip
 
 
 def read_fits(file, *, hdu=None, plane=None):

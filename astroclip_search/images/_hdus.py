@@ -25,16 +25,16 @@ MAX_AXES = 16
 BITPIX = (8, 16, 32, 64, -32, -64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Extension:
-    """One header-data unit: where it lies and what it holds."""
+    """One header-data unit: where it lies in a file, and what it holds."""
 
     index: int
     header: fits.Header
-    start: int
-    data: int
-    size: int
-    missing: int
+    data: int = 0
+    size: int = 0
+    missing: int = 0
+    opened: object = None  # an HDU of astropy, where that is the source
 
     @property
     def name(self):
@@ -54,6 +54,9 @@ class Extension:
     @property
     def is_image(self):
         """Whether this is an image, compressed or not (data or none)."""
+        if self.opened is not None:
+            kinds = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
+            return isinstance(self.opened, kinds)
         if self.index == 0:
             return not card(self.header, 'GROUPS', bool, False)
         kind = card(self.header, 'XTENSION', str, '').strip()
@@ -64,6 +67,8 @@ class Extension:
         """Axes in NumPy order; ``()`` where there is no image."""
         if not self.is_image:
             return ()
+        if self.opened is not None:
+            return tuple(self.opened.shape)
         return axes(self.header, 'Z' if self.compressed else '')[::-1]
 
 
@@ -157,9 +162,7 @@ def scan(buffer, *, source):
                 msg = f'{source}: header {len(found)} is damaged: {exc}'
                 raise ImageError(msg) from exc
             missing = max(0, data + size - total)
-            found.append(
-                Extension(len(found), header, start, data, size, missing)
-            )
+            found.append(Extension(len(found), header, data, size, missing))
         start = data + -(-size // BLOCK) * BLOCK
     if not found:
         msg = (

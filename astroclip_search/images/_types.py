@@ -127,7 +127,7 @@ class SkyImage:
     @property
     def coordinates(self):
         """ICRS position of the centre (`SkyCoord`), or None if unknown."""
-        from astroclip_search.images._wcs import centre
+        from astroclip_search.images._place import centre
 
         return None if self.wcs is None else centre(self.wcs, self.shape)
 

@@ -4,15 +4,8 @@
 import re
 import warnings
 
-import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS, DistortionLookupTable, Sip
-from astropy.wcs.utils import (
-    pixel_to_skycoord,
-    skycoord_to_pixel,
-    wcs_to_celestial_frame,
-)
+from astropy.wcs import WCS
 
 from astroclip_search.exceptions import AstroClipWarning
 from astroclip_search.images._hdus import card
@@ -65,7 +58,8 @@ def read_wcs(header, extensions=(), *, table=None):
         if clean is None:
             return None, problem
         tables, lost = _lookup_tables(header, clean, extensions, table)
-        for key in _celestial_keys(clean):
+        # An old plate solution names no axes.
+        for key in _celestial_keys(clean) or [' ']:
             try:
                 wcs = WCS(clean, fobj=tables, key=key).sub(2)
                 if wcs.has_celestial:
@@ -128,15 +122,17 @@ def _clean(header):
             continue
         if value is not None:
             clean[key] = value
-    if not _celestial_keys(clean):
-        plate = 'PPO3' in clean and 'AMDX1' in clean
-        if not plate:
-            return None, None
+    if not _celestial_keys(clean) and 'AMDX1' not in clean:
+        return None, None
     order = max(
         (clean.get(f'{name}_ORDER', 0) for name in ('A', 'B', 'AP', 'BP')),
         default=0,
     )
-    if order == 0:
+    types = [clean.get(f'CTYPE{n}', '') for n in '12']
+    if order and all(kind[4:] in ('-TAN', '-TAN-SIP') for kind in types):
+        for n, kind in zip('12', types, strict=True):
+            clean[f'CTYPE{n}'] = f'{kind[:8]}-SIP'
+    else:
         for key in [k for k in clean if _SIP.fullmatch(k)]:
             del clean[key]
     return clean, None
@@ -205,117 +201,3 @@ def _table_header(ext):
                 ext.header, f'{name}{n}', float, default
             )
     return header
-
-
-def centre(wcs, shape):
-    """
-    ICRS position of the centre of an image.
-
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        Celestial world coordinates.
-
-    shape : tuple of int
-        Height and width.
-
-    Returns
-    -------
-    position : `~astropy.coordinates.SkyCoord` or None
-        None where the centre lies outside the projection, or the frame is
-        not one of the sky.
-    """
-    position = to_sky(wcs, (shape[1] - 1) / 2, (shape[0] - 1) / 2)
-    if position is None or not np.isfinite(position.ra.deg):
-        return None
-    return position
-
-
-def to_sky(wcs, x, y):
-    """ICRS positions of pixels (0-based), or None for frames of another."""
-    with quiet():
-        try:
-            wcs_to_celestial_frame(wcs)
-            sky = pixel_to_skycoord(x, y, wcs, mode='all')
-            return SkyCoord(sky.icrs.ra, sky.icrs.dec)
-        except Exception:  # solar, planetary, damaged frames
-            return None
-
-
-def shifted(wcs, x, y):
-    """
-    World coordinates of a part of an image.
-
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        World coordinates of the whole.
-
-    x, y : int
-        Pixel of the whole that is the first of the part (0-based).
-
-    Returns
-    -------
-    wcs : `~astropy.wcs.WCS`
-        A copy; SIP polynomials and lookup tables move along, which slicing
-        a `~astropy.wcs.WCS` does not do for the tables.
-    """
-    new = wcs.deepcopy()
-    offset = np.array([x, y], dtype=float)
-    new.wcs.crpix = wcs.wcs.crpix - offset
-    if wcs.sip is not None:
-        sip = wcs.sip
-        new.sip = Sip(sip.a, sip.b, sip.ap, sip.bp, sip.crpix - offset)
-    for name in ('cpdis1', 'cpdis2', 'det2im1', 'det2im2'):
-        table = getattr(wcs, name)
-        if table is not None:
-            moved = DistortionLookupTable(
-                table.data,
-                tuple(table.crpix),
-                tuple(np.asarray(table.crval) - offset),
-                tuple(table.cdelt),
-            )
-            setattr(new, name, moved)
-    new.wcs.set()
-    return new
-
-
-def to_pixel(wcs, position):
-    """
-    Pixel of a position, distortions included.
-
-    Parameters
-    ----------
-    wcs : `~astropy.wcs.WCS`
-        World coordinates.
-
-    position : `~astropy.coordinates.SkyCoord`
-        One position.
-
-    Returns
-    -------
-    x, y : float or None
-        0-based pixel; None where the position cannot be projected.
-    """
-    with quiet():
-        try:
-            x, y = skycoord_to_pixel(position, wcs, origin=0, mode='all')
-            x, y = float(x), float(y)
-            # A projection maps some positions of the far side as well.
-            back = pixel_to_skycoord(x, y, wcs, origin=0, mode='all')
-            if not back.separation(position.icrs).arcsec < 1:
-                return None
-        except Exception:  # no convergence, solar frames
-            return None
-    return x, y
-
-
-def pixel_scales(wcs, x, y):
-    """Height and width of a pixel in degrees, at a pixel."""
-    around = to_sky(
-        wcs,
-        np.array([x - 0.5, x + 0.5, x, x]),
-        np.array([y, y, y - 0.5, y + 0.5]),
-    )
-    wide, high = around[0::2].separation(around[1::2]).deg
-    return high, wide

@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from _shared import shared_data
 from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import CCDData, NDData
@@ -16,7 +17,7 @@ from astropy.wcs import WCS
 from PIL import Image
 
 from astroclip_search.exceptions import AstroClipWarning, ImageError
-from astroclip_search.images import SkyImage, _read, read_image, render
+from astroclip_search.images import SkyImage, _unpack, read_image, render
 
 # Values that differ in every pixel, so that a flip or a transposition shows.
 PIXELS = np.arange(6 * 8, dtype=np.float32).reshape(6, 8)
@@ -243,6 +244,7 @@ def test_colour_arrays():
     [
         (5, 'int is no image'),
         ('no/such/file.fits', 'No such file'),
+        ('https://example.org/a.fits', 'download it first'),
         (np.zeros(5), 'no picture'),
         (np.zeros((1, 5)), 'no picture'),
         (np.zeros((4, 4), complex), 'complex'),
@@ -278,7 +280,7 @@ def test_cut_off_files(tmp_path):
 
 
 def test_archive_bomb(tmp_path, monkeypatch):
-    monkeypatch.setattr(_read, '_FREE_UNPACKED', 1 << 20)
+    monkeypatch.setattr(_unpack, '_FREE_UNPACKED', 1 << 20)
     path = tmp_path / 'bomb.fits.gz'
     path.write_bytes(gzip.compress(b'SIMPLE  =' + bytes(1 << 21)))
     with pytest.raises(ImageError, match='more than 1048576 bytes'):
@@ -419,3 +421,37 @@ def test_mapped_file_is_not_read(tmp_path):
         file.truncate(len(header.tostring()) + 40_000_001_280)
     image = read_image(path)
     assert image.shape == (100_000, 100_000)
+
+
+def test_polynomials_without_their_suffix():
+    # Spitzer and others leave -SIP out of CTYPE; the polynomial still holds.
+    def header(suffix):
+        return sky_header(
+            CTYPE1=f'RA---TAN{suffix}', CTYPE2=f'DEC--TAN{suffix}',
+            A_ORDER=2, B_ORDER=2, A_2_0=1e-2, B_0_2=2e-2,
+        )  # fmt: skip
+
+    plain, full = (read_image((PIXELS, header(s))).wcs for s in ('', '-SIP'))
+    assert plain.sip is not None
+    np.testing.assert_allclose(
+        plain.all_pix2world(7, 5, 0), full.all_pix2world(7, 5, 0), atol=1e-12
+    )
+
+
+def test_alternate_coordinates():
+    header = sky_header(CTYPE1='X', CTYPE2='Y')
+    for key, value in sky_header(CRVAL1=33.0).items():
+        header[f'{key}B'] = value
+    assert read_image((PIXELS, header)).coordinates.ra.deg == pytest.approx(33)
+
+
+def test_plates_of_old():
+    path = shared_data('fits', 'astropy-data__HorseHead.fits')
+    header = fits.getheader(path)
+    before = read_image(path).coordinates
+    for key in ('CTYPE', 'CRVAL', 'CRPIX', 'CD'):
+        for card in header[f'{key}*']:
+            del header[card]
+    after = read_image((np.zeros((893, 891)), header)).coordinates
+    assert before.separation(after).arcsec < 1
+    assert after.ra.deg == pytest.approx(85.275, abs=0.01)
