@@ -245,15 +245,12 @@ def _difference(bundle, model):
 
     from astroclip_search.embedding._onnx import OnnxBackend
 
-    backend = OnnxBackend(bundle)
-    runs = (backend.encode_image, backend.encode_text)
-    for run, (name, tower, _, example) in zip(
-        runs, _towers(bundle, model), strict=True
-    ):
+    for name, tower, given, example in _towers(bundle, model):
         with torch.no_grad():
             expected = tower(example).numpy()
-        for n in (1, len(example)):
-            got = run(example.numpy()[:n])
+        for optimize, n in ((False, 1), (True, 1), (True, len(example))):
+            session = OnnxBackend(bundle).session(name, optimize=optimize)
+            got = session.run(None, {given: example.numpy()[:n]})[0]
             cosine = np.sum(got * expected[:n], -1) / (
                 np.linalg.norm(got, axis=-1)
                 * np.linalg.norm(expected[:n], axis=-1)

@@ -320,11 +320,20 @@ def test_model_that_cannot_be_exported_keeps_torch(
 def test_graph_that_differs_is_not_kept(torch_embedder, tmp_path, monkeypatch):
     from astroclip_search.embedding import _onnx
 
-    run = _onnx.OnnxBackend.encode_image
+    load = _onnx.OnnxBackend.session
+
+    class Wrong:
+        def __init__(self, backend, graph, optimize):
+            self.session = load(backend, graph, optimize=optimize)
+            self.shift = optimize * np.arange(32, dtype=np.float32)
+
+        def run(self, names, feed):
+            return [self.session.run(names, feed)[0] + self.shift]
+
     monkeypatch.setattr(
         _onnx.OnnxBackend,
-        'encode_image',
-        lambda self, x: run(self, x) + np.arange(32, dtype='f4'),
+        'session',
+        lambda self, graph, *, optimize: Wrong(self, graph, optimize),
     )
     with pytest.warns(AstroClipWarning, match=r'image\.onnx and torch agree'):
         torch_embedder.save(tmp_path / 'saved')

@@ -106,6 +106,18 @@ def test_batch_does_not_matter(embedder, pixels):
         assert np.allclose(whole, embed(items, batch_size=2), atol=1e-5)
 
 
+def test_optimised_graphs_agree(bundle, pixels):
+    """The first few rows are embedded before the graphs are optimised."""
+    e = Embedder.from_pretrained(bundle, backend='onnx')
+    first = e.embed_pixels(pixels), e.embed_text(TEXTS)
+    before = dict(e._backend._sessions)
+    for _ in range(2):
+        again = e.embed_pixels(pixels), e.embed_text(TEXTS)
+    assert all(before[k] != e._backend._sessions[k] for k in before)
+    for a, b in zip(first, again, strict=True):
+        assert cosine(a, b).min() > 1 - 1e-6
+
+
 def test_order_is_kept(embedder):
     forth = embedder.embed_text(TEXTS, batch_size=2)
     back = embedder.embed_text(TEXTS[::-1], batch_size=2)
