@@ -1,27 +1,20 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Download many files."""
 
-import threading
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from astropy.table import QTable
 
-from astroclip_search._progress import progress_bar
-from astroclip_search.archive._answers import TransferError
 from astroclip_search.archive._content import KINDS
 from astroclip_search.archive._names import safe_name, url_name
-from astroclip_search.archive._session import make_session
-from astroclip_search.archive._transfer import Host, Options, fetch
+from astroclip_search.archive._pool import fetch_all
+from astroclip_search.archive._transfer import Options
 from astroclip_search.config import conf
 from astroclip_search.exceptions import ArchiveError, QueryError
 
 __all__ = ['DownloadReport', 'download']
-
-_MAX_THREADS = 32
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,7 @@ def download(
                 missing[url] = path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        reasons |= _run(missing, limit, options, progress)
+        reasons |= fetch_all(missing, limit, options, progress)
     except OSError as exc:
         msg = f'The folder {str(folder)!r} cannot be written: {exc}'
         raise ArchiveError(msg) from exc
@@ -211,61 +204,3 @@ def _refusal(url, schemes):
             f'only {", ".join(schemes)}'
         )
     return None if complete else 'the address names no server'
-
-
-def _run(missing, limit, options, progress):
-    """Fetch the missing files in threads; return the reasons of failures."""
-    hosts = {urlsplit(url).netloc: Host(limit) for url in missing}
-    # More threads than slots, since a file that waits for its next try
-    # holds a thread but no slot.
-    threads = max(1, min(_MAX_THREADS, 4 * limit * len(hosts), len(missing)))
-    local = threading.local()
-    stop = threading.Event()
-    sessions, reasons = [], {}
-
-    def start():
-        local.session = make_session()
-        sessions.append(local.session)
-
-    def one(url, path):
-        fetch(
-            url,
-            path,
-            session=local.session,
-            host=hosts[urlsplit(url).netloc],
-            options=options,
-            stop=stop,
-        )
-
-    bar = progress_bar(
-        total=len(missing), desc='Downloading', unit='file', show=progress
-    )
-    pool = ThreadPoolExecutor(threads, initializer=start)
-    try:
-        for url, future in _windowed(pool, one, missing, 2 * threads):
-            try:
-                future.result()
-            except TransferError as exc:
-                reasons[url] = str(exc)
-            bar.update()
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
-        for session in sessions:
-            session.close()
-        bar.close()
-    return reasons
-
-
-def _windowed(pool, function, items, size):
-    """Yield finished futures; no more than ``size`` wait at any time."""
-    todo = iter(items.items())
-    pending = {}
-    while True:
-        for url, path in islice(todo, size - len(pending)):
-            pending[pool.submit(function, url, path)] = url
-        if not pending:
-            return
-        done, _ = wait(pending, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield pending.pop(future), future

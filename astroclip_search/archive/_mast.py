@@ -6,23 +6,14 @@ The queries are astroquery's; here are the criteria of the paper, patience
 with a service that fails, and the mapping to ObsCore.
 """
 
-import random
-import time
-
 import astropy.units as u
-import numpy as np
-import requests
-from astropy.table import Table
-from requests.adapters import HTTPAdapter
 
 from astroclip_search._progress import progress_bar
-from astroclip_search.archive._answers import TRANSIENT, retry_after
 from astroclip_search.archive._mapping import to_obscore
 from astroclip_search.archive._names import resolve_position
+from astroclip_search.archive._portal import ask, check_criterion, portal
 from astroclip_search.archive._replies import as_rows
-from astroclip_search.archive._transfer import backoff
-from astroclip_search.config import conf
-from astroclip_search.exceptions import ArchiveError, QueryError
+from astroclip_search.exceptions import QueryError
 
 __all__ = ['mast_observations', 'mast_previews']
 
@@ -30,22 +21,8 @@ __all__ = ['mast_observations', 'mast_previews']
 # among them that do not count: colour composites of HST (the paper, section
 # 3.1, takes what is called "total" and not "color"), thumbnails of JWST.
 _NAMES = {'HST': ('total', 'color'), 'JWST': ('i2d', 'thumb')}
-# Columns of numbers of Mast.Caom.Cone, as its configuration has them.
-_INTERVALS = frozenset(
-    ['s_ra', 's_dec', 't_min', 't_max', 't_obs_release', 't_exptime',
-     'em_min', 'em_max', 'distance', 'srcden']
-)  # fmt: skip
 _PICTURES = ('.jpg', '.jpeg', '.png')
 _BATCH = 100  # observations whose products are asked for at once
-
-
-class _Patient(HTTPAdapter):
-    """Give requests the timeout that astroquery does not."""
-
-    def send(self, request, **kwargs):
-        if kwargs.get('timeout') is None:
-            kwargs['timeout'] = (30, conf.timeout)
-        return super().send(request, **kwargs)
 
 
 def mast_observations(*, limit=None, progress=None, **criteria):
@@ -130,12 +107,12 @@ def mast_previews(
     criteria['obs_collection'] = obs_collection
     observations = _observations(None, progress, criteria)
     by_id = {row['obsid']: row for row in observations}
-    service = _service()
+    service = portal()
     found = {}
     keys = list(by_id)
     starts = range(0, len(keys), _BATCH)
     for start in progress_bar(starts, desc='Listing previews', show=progress):
-        products = _ask(
+        products = ask(
             service.get_product_list, [*keys[start : start + _BATCH]]
         )
         for row in _rows(products):
@@ -183,19 +160,19 @@ def _rows(table):
 def _observations(limit, progress, criteria):
     """Ask for observations; return a dict for each row of the reply."""
     criteria = _checked(criteria)
-    service = _service()
+    service = portal()
     paging = {} if limit is None else {'pagesize': limit, 'page': 1}
     proposals = criteria.pop('proposal_id', None)
     if proposals is None or isinstance(proposals, (str, int)):
         if proposals is not None:
             criteria['proposal_id'] = str(proposals)
-        return _rows(_ask(service.query_criteria, **paging, **criteria))
+        return _rows(ask(service.query_criteria, **paging, **criteria))
     rows = []
     for proposal in progress_bar(
         list(proposals), desc='Listing observations', show=progress
     ):
         criteria['proposal_id'] = str(proposal)
-        rows += _rows(_ask(service.query_criteria, **paging, **criteria))
+        rows += _rows(ask(service.query_criteria, **paging, **criteria))
         if limit is not None and len(rows) >= limit:
             break
     return rows[:limit]
@@ -213,7 +190,7 @@ def _checked(criteria):
         )
         raise QueryError(msg)
     for name, value in criteria.items():
-        _check(name, value)
+        check_criterion(name, value)
     if not any(key.lower() == 'datarights' for key in criteria):
         criteria['dataRights'] = 'PUBLIC'
     if position is not None:
@@ -226,69 +203,3 @@ def _checked(criteria):
             raise QueryError(msg) from exc
         criteria['coordinates'] = resolve_position(position)
     return criteria
-
-
-def _check(name, value):
-    """Refuse what astroquery would leave out of the query with a warning."""
-    values = [value] if isinstance(value, str) or np.isscalar(value) else value
-    values = list(values)
-    if name.lower() in _INTERVALS and len(values) != 2:
-        msg = f'{name}={value!r} must be a pair of limits, [low, high]'
-        raise QueryError(msg)
-    patterns = [v for v in values if isinstance(v, str) and {'*', '%'} & {*v}]
-    if len(patterns) > 1:
-        msg = (
-            f'{name}={value!r} has {len(patterns)} patterns; MAST takes one '
-            'in each query: ask once for each'
-        )
-        raise QueryError(msg)
-
-
-def _service():
-    from astroquery.mast import ObservationsClass
-
-    service = ObservationsClass()
-    for prefix in ('https://', 'http://'):
-        service._session.mount(prefix, _Patient())
-    return service
-
-
-def _ask(function, *args, **kwargs):
-    """Call astroquery; try again what may work, explain what does not."""
-    from astroquery import exceptions
-
-    rng = random.Random(0)
-    for attempt in range(conf.retries + 1):
-        try:
-            return Table(function(*args, **kwargs))
-        except exceptions.NoResultsWarning:  # where warnings are errors
-            return Table()
-        except exceptions.InvalidQueryError as exc:
-            msg = f'MAST cannot be asked this: {_line(exc)}'
-            raise QueryError(msg) from exc
-        except exceptions.RemoteServiceError as exc:
-            msg = f'MAST reports an error: {_line(exc)}'
-            raise ArchiveError(msg) from exc
-        except (
-            requests.RequestException,
-            TimeoutError,
-            ValueError,
-            KeyError,
-        ) as exc:
-            response = getattr(exc, 'response', None)
-            if response is not None and response.status_code not in TRANSIENT:
-                reason = f'MAST refuses the query: {_line(exc)}'
-                raise ArchiveError(reason) from exc
-            if attempt == conf.retries:
-                msg = (
-                    f'MAST did not answer the query in {attempt + 1} tries '
-                    f'({_line(exc)}): try again later'
-                )
-                raise ArchiveError(msg) from exc
-            asked = retry_after(response) if response is not None else None
-            time.sleep(max(asked or 0, backoff(attempt, rng)))
-    return None  # never reached
-
-
-def _line(exc):
-    return ' '.join(str(exc).split())[:300] or type(exc).__name__

@@ -2,6 +2,7 @@
 """The query service, in the manner of astroquery."""
 
 from contextlib import contextmanager
+from pathlib import Path
 
 from astroclip_search.archive._listings import (
     list_collections,
@@ -276,7 +277,10 @@ class AstroClipSearchClass:
             region=region,
             moc=moc,
         )
-        if (text, image) != (None, None) and 'radius' not in where_on_sky:
+        if isinstance(image, str):
+            image = Path(image)  # never a text to search for
+        ranked = text is not None or image is not None
+        if ranked and 'radius' not in where_on_sky:
             # A ranking has no use for a centre that bounds nothing.
             where_on_sky.pop('position', None)
         query = {

@@ -1,15 +1,39 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
-"""One request, with its redirects."""
+"""One server, and one request to it."""
 
+import threading
+import time
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from astroclip_search.archive._answers import TransferError
 
-__all__ = ['make_session', 'open_url']
+__all__ = ['Host', 'StoppedError', 'make_session', 'open_url']
 
 _REDIRECTS = 5
+
+
+class StoppedError(Exception):
+    """The run was interrupted."""
+
+
+class Host:
+    """What is known of one server while a run lasts."""
+
+    def __init__(self, limit):
+        self.slots = threading.Semaphore(limit)
+        self.not_before = 0.0
+        self.silent = 0
+
+    def wait(self, stop):
+        """Wait until the host may be asked again, or the run is stopped."""
+        while not stop.is_set():
+            left = self.not_before - time.monotonic()
+            if left <= 0:
+                return
+            stop.wait(left)
+        raise StoppedError
 
 
 def make_session():

@@ -10,7 +10,6 @@ wrong, resumption, and a check that the file is what was asked for.
 import os
 import random
 import shutil
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,23 +34,13 @@ from astroclip_search.archive._partial import (
     keep_tag,
     resumable,
 )
-from astroclip_search.archive._session import open_url
+from astroclip_search.archive._session import StoppedError, open_url
 
-__all__ = [
-    'Host',
-    'Options',
-    'StoppedError',
-    'backoff',
-    'fetch',
-]
+__all__ = ['Options', 'backoff', 'fetch']
 
 _CHUNK = 1 << 16
 _MIN_SPEED = 1000  # bytes a second; a slower server drips
 _MAX_SILENT = 10  # files in a row without any answer: the host is down
-
-
-class StoppedError(Exception):
-    """The run was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -66,24 +55,6 @@ class Options:
     seed: int
 
 
-class Host:
-    """What is known of one server while a run lasts."""
-
-    def __init__(self, limit):
-        self.slots = threading.Semaphore(limit)
-        self.not_before = 0.0
-        self.silent = 0
-
-    def wait(self, stop):
-        """Wait until the host may be asked again, or the run is stopped."""
-        while not stop.is_set():
-            left = self.not_before - time.monotonic()
-            if left <= 0:
-                return
-            stop.wait(left)
-        raise StoppedError
-
-
 def fetch(url, path, *, session, host, options, stop):
     """
     Fetch one file, trying again where that can help.
@@ -96,7 +67,7 @@ def fetch(url, path, *, session, host, options, stop):
         Where the complete, checked file appears at once.
     session : `requests.Session`
         Used by one thread only.
-    host : `Host`
+    host : `~astroclip_search.archive._session.Host`
         The server's state, shared by all threads.
     options : `Options`
         What holds for the run.

@@ -8,7 +8,7 @@ import pytest
 from astropy.config import paths
 
 from astroclip_search import conf
-from astroclip_search.archive import _mast, _transfer
+from astroclip_search.archive import _portal, _transfer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,7 +28,7 @@ def temporary_cache(folder):
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path_factory):
     """No proxy for the loopback, short waits, a cache of its own."""
-    for module in (_transfer, _mast):
+    for module in (_transfer, _portal):
         monkeypatch.setattr(module, 'backoff', lambda attempt, rng: 0.01)
     monkeypatch.setenv('NO_PROXY', '127.0.0.1')
     monkeypatch.setenv('no_proxy', '127.0.0.1')

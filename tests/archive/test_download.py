@@ -268,7 +268,7 @@ def test_interrupt_ends_the_run_and_leaves_no_half_file(
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('astroclip_search.archive._download.wait', interrupt)
+    monkeypatch.setattr('astroclip_search.archive._pool.wait', interrupt)
     before = threading.active_count()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):

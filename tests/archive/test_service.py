@@ -163,6 +163,15 @@ def test_text_and_image(pictures, tiny):
     assert found['similarity'][0] > 0.99
 
 
+def test_image_that_is_an_array_or_not_there(pictures):
+    array = np.asarray(Image.open(pictures.path.parent / '3.png'))
+    found = AstroClipSearch.query_image(array, collection=pictures)
+    assert found['id'][0] == 'p3'
+    # The name of a missing file is not a text to search for.
+    with pytest.raises(QueryError, match='does not exist'):
+        AstroClipSearch.query_image('galaxy', collection=pictures)
+
+
 def test_text_in_a_region(pictures):
     centre = SkyCoord(3, 0, unit='deg')
     for extent in ({'radius': 2.5 * u.deg}, {'width': 5 * u.deg}):
