@@ -58,3 +58,16 @@ def tiny(tmp_path_factory):
     return Embedder.from_pretrained(
         tiny_bundle(tmp_path_factory.mktemp('bundle') / 'tiny')
     )
+
+
+@pytest.fixture
+def hips(server, monkeypatch):
+    from astroquery.hips2fits import conf as hips_conf
+
+    pytest.importorskip('matplotlib')
+    item = type(hips_conf).server
+    monkeypatch.setattr(item, 'cfgtype', 'string')
+    with hips_conf.set_temp(
+        'server', server.url('/hips-image-services/hips2fits')
+    ):
+        yield server

@@ -11,7 +11,14 @@ from astropy.table import Table
 from mocpy import MOC
 from PIL import Image
 
-from astroclip_search import AstroClipSearch, Collection, conf
+from astroclip_search import (
+    AstroClipSearch,
+    Collection,
+    conf,
+    describe,
+    search,
+)
+from astroclip_search.archive import to_obscore
 from astroclip_search.exceptions import QueryError
 from astroclip_search.results import SearchResult
 
@@ -233,3 +240,46 @@ def test_listings():
     vocabularies = AstroClipSearch.list_vocabularies()
     assert 'paperclip' in vocabularies['name']
     assert (vocabularies['classes'] > 10).all()
+
+
+def test_place_on_the_sky_as_a_query(pictures, tiny, hips):
+    path = pictures.path.parent / '5.png'
+    hips.content['/hips-image-services/hips2fits'] = path.read_bytes()
+    place = SkyCoord(10, 20, unit='deg')
+    size = 3 * u.arcmin
+    results = [
+        AstroClipSearch.query_image(place, size=size, collection=pictures),
+        search(place, size=size, collection=pictures),
+        describe(
+            place,
+            size=size,
+            embedder=tiny,
+            vocabulary=['a', 'b'],
+            background=pictures,
+        ),
+    ]
+    assert results[0]['id'][0] == results[1]['id'][0] == 'p5'
+    for result in results:
+        origin = result.meta['query_image']
+        assert origin['survey'] == conf.hips_survey
+        assert origin['field'] == '10.000000 20.000000 deg, 0.05 deg wide'
+        assert origin['address'].startswith(hips.address)
+        assert origin['date'].startswith('20')
+    assert len(hips.requests) == 1  # the cutout was fetched once
+
+
+def test_hostile_title_stays_text_in_a_notebook(tmp_path):
+    made = Collection.create(tmp_path / 'c', dim=4)
+    evil = '<img src=x onerror=alert(1)>'
+    row = {
+        'obs_id': evil, 's_ra': 1.0, 's_dec': 2.0, 'obs_title': evil,
+        'access_url': 'javascript:alert(1)',
+    }  # fmt: skip
+    made.add(to_obscore({'data': [row]}), vectors=np.ones((1, 4)))
+    found = AstroClipSearch.query_region(
+        SkyCoord(1, 2, unit='deg'), radius=1 * u.deg, collection=made
+    )
+    assert found['obs_title'][0] == evil
+    html = found._repr_html_()
+    assert '<img src=x' not in html
+    assert 'javascript:' not in html

@@ -19,18 +19,7 @@ from astroclip_search.exceptions import ArchiveError, QueryError
 
 M51 = SkyCoord(202.4696 * u.deg, 47.1952 * u.deg)
 SIZE = 10 * u.arcmin
-PATH = '/hips-image-services/hips2fits'
-
-
-@pytest.fixture
-def hips(server, monkeypatch):
-    from astroquery.hips2fits import conf as hips_conf
-
-    pytest.importorskip('matplotlib')
-    item = type(hips_conf).server
-    monkeypatch.setattr(item, 'cfgtype', 'string')
-    with hips_conf.set_temp('server', server.url(PATH)):
-        yield server
+PATH = '/hips-image-services/hips2fits'  # as in conftest
 
 
 def jpeg(array):
