@@ -120,9 +120,9 @@ def _load_one(index, source, rendering, thumbnail):
         return Loaded(index, source, pixels, image_facts(image), small)
     except AstroClipError as exc:
         return Loaded(index, source, error=exc)
-    except (MemoryError, OSError) as exc:
-        error = ImageError(f'{source} cannot be read ({exc})')
-        return Loaded(index, source, error=error)
+    except Exception as exc:  # one bad item must not end a night's run
+        msg = f'item {index} failed ({type(exc).__name__}: {exc})'
+        return Loaded(index, source, error=ImageError(msg))
 
 
 def _thumbnail(image, pixels, rendering, size):

@@ -82,13 +82,17 @@ class PicturePixels:
         -------
         picture : `PIL.Image.Image`
             An upright picture of mode ``'RGB'``.
+
+        box : tuple of float or None
+            Part of it that is the image, where a scale left a remainder.
         """
         try:
             with self._open() as picture:
-                turn = _orientation(picture)
+                turn, full, box = _orientation(picture), picture.size, None
                 if at_least is not None and self.format == 'JPEG':
                     at_least = at_least[::-1] if turn >= 5 else at_least
                     picture.draft(None, at_least)
+                    box = _without_remainder(full, picture.size, turn)
                 # Only TIFF warns while it decodes; the others would wait for
                 # each other if this were always quiet.
                 with quiet() if self.format == 'TIFF' else nullcontext():
@@ -96,7 +100,7 @@ class PicturePixels:
                 if turn != 1:
                     with quiet():
                         picture = ImageOps.exif_transpose(picture)
-                return to_rgb(picture)
+                return to_rgb(picture), box
         except ImageError:
             raise
         except Exception as exc:  # decoders raise many kinds
@@ -108,7 +112,7 @@ class PicturePixels:
 
     def read(self):
         """Every pixel."""
-        return np.array(self.picture())
+        return np.array(self.picture()[0])
 
     def rows(self, start, stop):
         """Rows from ``start`` to before ``stop``."""
@@ -117,6 +121,20 @@ class PicturePixels:
     def section(self, rows, columns):
         """Copy of the pixels in two slices."""
         return self.read()[rows, columns].copy()
+
+
+def _without_remainder(full, reduced, turn):
+    """Box of a picture at reduced scale that holds the image alone."""
+    # Sides are rounded up to whole pixels; taking the last for a whole one
+    # shifts everything by a part of a pixel.
+    scale = round(max(full) / max(reduced))
+    if turn != 1 or scale == 1:
+        return None
+    return (
+        0,
+        0,
+        *(min(f / scale, r) for f, r in zip(full, reduced, strict=True)),
+    )
 
 
 def _orientation(picture):
@@ -191,7 +209,7 @@ def read_picture(source, *, name):
     if pixels.format != 'JPEG' or not _whole(source):
         # Only JPEG gains from waiting until the size needed is known, and a
         # damaged file should be noticed here.
-        pixels = np.asarray(pixels.picture())
+        pixels = pixels.read()
     meta = {'source': name, 'header': {}, 'notes': []}
     return SkyImage(pixels, meta=meta, origin='upper')
 

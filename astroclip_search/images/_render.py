@@ -84,8 +84,7 @@ def render(
         )
         raise ImageError(msg)
     if image.is_rgb:
-        picture = _colour_picture(image, rendering)
-        box = None
+        picture, box = _colour_picture(image, rendering)
     else:
         picture, box = _grey_picture(image, rendering)
     return _fitted(picture, box, image, rendering)
@@ -128,7 +127,7 @@ def _colour_picture(image, rendering):
     data = image.data
     if image.origin == 'lower':
         data = data[::-1]
-    return Image.fromarray(np.ascontiguousarray(data))
+    return Image.fromarray(np.ascontiguousarray(data)), None
 
 
 def _grey_picture(image, rendering):
@@ -217,9 +216,7 @@ def _fitted(picture, box, image, rendering):
     if rendering.fit == 'crop' and max(goal) > MAX_ASPECT * size:
         # Most of a long strip would be made only to be thrown away.
         picture, box, goal = _central_square(picture, box), None, (size, size)
-    resized = picture.resize(
-        goal, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0
-    )
+    resized = picture.resize(goal, Image.Resampling.BICUBIC, box=box)
     pixels = np.asarray(resized)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)

@@ -81,6 +81,18 @@ def test_readers_run_at_once(monkeypatch):
     assert all(item.error is None for item in items)
 
 
+def test_even_a_fault_of_ours_stops_nothing(monkeypatch):
+    def faulty(source):
+        if source == 1:
+            raise ZeroDivisionError
+        return SkyImage(np.eye(8))
+
+    monkeypatch.setattr(loader, 'read_image', faulty)
+    items = list(load(range(3), rendering=RECIPE))
+    assert [item.error is None for item in items] == [True, False, True]
+    assert 'item 1 failed (ZeroDivisionError' in str(items[1].error)
+
+
 def test_interrupt_stops_the_threads(monkeypatch):
     begun = []
 
