@@ -101,7 +101,7 @@ def main():
         )  # fmt: skip
         runs['full'] = (pairs, full)
     print('| | image to text | text to image |\n|---|---|---|', flush=True)
-    found = evaluate(args.parent, pairs, kind='caption', card=False)
+    found = evaluate(args.parent, pairs, kind='caption')
     line('base', found)
     first = None
     for name, (data, config) in runs.items():
@@ -116,7 +116,7 @@ def main():
             resume=(folder / 'run.json').exists(), device='cpu',
         )  # fmt: skip
         first = folder if first is None else first
-        line(name, evaluate(result.path, pairs, kind='caption', card=False))
+        line(name, evaluate(result.path, pairs, kind='caption'))
 
 
 if __name__ == '__main__':

@@ -30,10 +30,8 @@ def write_card(bundle, info, results):
         '',
         f'# {info.get("name", "model")}',
         '',
-        (
-            'A model that embeds astronomical images and text in one space, made '
-            'with astroclip_search.'
-        ),
+        'A model for astronomical images and text, made with',
+        'astroclip_search.',
         '',
     ]
     if 'parent' in info:

@@ -60,7 +60,7 @@ def register(subparsers):
         _train,
         'train a model on pairs',
         'Train a model on pairs. Several processes: torchrun '
-        '--nproc-per-node=N --module astroclip_search.cli train ...',
+        '--nproc-per-node=N --no-python astroclip-search train ...',
     )
     parser.add_argument('pairs', help='directory of a set of pairs')
     parser.add_argument('output', type=Path, help='directory of the run')
@@ -78,6 +78,9 @@ def register(subparsers):
     parser.add_argument('--part', default='test')
     parser.add_argument('--kind', help='kind of caption that is asked for')
     parser.add_argument('--base', help='model to compare with')
+    parser.add_argument(
+        '--card', action='store_true', help='write a card into the bundle'
+    )
     parser.add_argument('--judge', help='language model, as of "summaries"')
     parser.add_argument('--judge-cache', help='file of its answers')
 
@@ -221,6 +224,7 @@ def _evaluate(args):
         judge=args.judge,
         judge_cache=args.judge_cache,
         output=args.output,
+        card=args.card,
     )
     _say(repr(evaluation))
     for name, both in evaluation['lines'].items():

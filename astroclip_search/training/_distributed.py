@@ -3,6 +3,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 from astroclip_search.exceptions import TrainingError
 
@@ -58,8 +59,10 @@ class World:
         started = not dist.is_initialized()
         if started:
             try:
+                # The others wait while the first validates.
                 dist.init_process_group(
-                    'nccl' if device.startswith('cuda') else 'gloo'
+                    'nccl' if device.startswith('cuda') else 'gloo',
+                    timeout=timedelta(hours=2),
                 )
             except (RuntimeError, ValueError) as exc:
                 msg = (

@@ -10,14 +10,17 @@ import numpy as np
 from astroclip_search.exceptions import TrainingError
 from astroclip_search.training import metrics
 from astroclip_search.training._files import write_text
-from astroclip_search.training._judge import judge_relevance
+from astroclip_search.training._judge import (
+    PAPER_QUERIES,
+    judge_relevance,
+)
 from astroclip_search.training._tfidf import tfidf_similarity
 from astroclip_search.training.pairs import Pairs
 
 __all__ = ['Evaluation', 'evaluate']
 
+SHOWN = 5  # queries whose best images are in the report
 PREFERRED = ('summary', 'caption', 'abstract', 'title', 'description')
-FRACTIONS = (1, 2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 
 
 @dataclass
@@ -65,7 +68,7 @@ def evaluate(
     judge=None,
     judge_cache=None,
     output=None,
-    card=True,
+    card=False,
     seed=0,
     progress=None,
 ):
@@ -100,8 +103,8 @@ def evaluate(
     output : path-like, optional
         Directory for ``evaluation.json``, ``report.html`` and the figures.
     card : bool, optional
-        Whether a model card (``README.md``) is written into the bundle, where
-        the model is one.
+        Whether a model card (``README.md``) with the results is written into
+        the bundle of the model.
     seed : int, optional
         Seed of bootstrap and shuffles.
     progress : bool, optional
@@ -139,6 +142,9 @@ def evaluate(
     arrays = {}
     scale = float(model.info.get('logit_scale', 100.0))
     _measure(results, arrays, images, captions, ids, groups, scale, seed)
+    shown = list(PAPER_QUERIES if queries is None else queries)[:SHOWN]
+    arrays['best'] = {'model': _best(model.embed_text(shown), images)}
+    arrays['queries'] = shown
     results['lines'] = _lines(
         base, paths, texts, ids, groups, arrays, seed, progress
     )
@@ -163,10 +169,13 @@ def evaluate(
             evaluation.path / 'evaluation.json', json.dumps(results, indent=1)
         )
         write_report(evaluation, model, pairs, items)
-    bundle = getattr(model._source, 'path', None)
-    if card and bundle is not None:
+    if card:
         from astroclip_search.training._card import write_card
 
+        bundle = getattr(model._source, 'path', None)
+        if bundle is None:
+            msg = f'{model.name!r} is no bundle; save it to give it a card.'
+            raise TrainingError(msg)
         write_card(bundle, model.info, results)
     return evaluation
 
@@ -246,11 +255,19 @@ def _lines(base, paths, texts, ids, groups, arrays, seed, progress):
         lines['base'] = metrics.top_percent_retrieval(
             *found, ids, groups=groups, seed=seed
         )
+        arrays['best']['base model'] = _best(
+            base.embed_text(arrays['queries']), found[0]
+        )
         arrays['base_ranks'] = metrics.rank_positives(*found, ids)
         arrays['base_true'], arrays['base_shuffled'] = (
             metrics.pair_similarities(*found, ids, seed=seed)
         )
     return lines
+
+
+def _best(queries, images, n=6):
+    """Rows of the best images of each query."""
+    return np.argsort(-queries @ images.T, axis=1, kind='stable')[:, :n]
 
 
 def _chance(ids, n_images):
@@ -307,8 +324,6 @@ def _classes(model, items, images, groups, classes):
 
 
 def _judged(model, items, images, queries, judge, cache):
-    from astroclip_search.training._judge import PAPER_QUERIES
-
     queries = list(PAPER_QUERIES if queries is None else queries)
     texts = [
         max(item['captions'], key=lambda c: c['kind'] == 'abstract')['text']

@@ -138,7 +138,7 @@ def _enter(output, config, pairs, resume):
     }
     path = output / 'run.json'
     if not resume:
-        if path.exists():
+        if path.exists() or (output / 'checkpoints').exists():
             msg = (
                 f'{output} holds a run already; go on with resume=True, or '
                 'name another directory.'

@@ -142,6 +142,15 @@ def write_report(evaluation, model, pairs, items):
         with replacing(folder / f'{name}.png') as path:
             path.write_bytes(data.getvalue())
         body.append(_picture(data.getvalue(), 'png', name))
+    run = getattr(model._source, 'path', None)
+    log = None if run is None else run.parent / 'log.csv'
+    if log is not None and log.exists():
+        figure = Figure(figsize=(9, 4), layout='constrained')
+        plot_training(log, figure.subplots(1, 2))
+        data = io.BytesIO()
+        figure.savefig(data, format='png', dpi=120)
+        body.append(_picture(data.getvalue(), 'png', 'training'))
+    body.append(_queries(evaluation.arrays, pairs, items))
     body.append(_worst_and_best(evaluation, pairs, items))
     page = (
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
@@ -189,12 +198,35 @@ def _tables(results):
     return text
 
 
-def _worst_and_best(evaluation, pairs, items, n=8):
-    """Images whose caption is found first, and those where it is last."""
+def _thumbnail(pairs, item, text):
+    """A small picture with a line of text."""
     from PIL import Image
 
     from astroclip_search.images import render
 
+    data = io.BytesIO()
+    pixels = render(pairs.image(item), size=128)
+    Image.fromarray(pixels).save(data, 'JPEG')
+    picture = _picture(data.getvalue(), 'jpeg', 'image')
+    line = html.escape(text[:120])
+    return f'<figure>{picture}<figcaption>{line}</figcaption></figure>'
+
+
+def _queries(arrays, pairs, items):
+    """The best images of a few queries, by model."""
+    text = ''
+    for number, query in enumerate(arrays['queries']):
+        for name, best in arrays['best'].items():
+            text += f'<h3>{html.escape(query)} ({name})</h3>'
+            text += ''.join(
+                _thumbnail(pairs, items[i], items[i]['captions'][0]['text'])
+                for i in best[number]
+            )
+    return f'<h2>Best images of queries</h2>{text}'
+
+
+def _worst_and_best(evaluation, pairs, items, n=8):
+    """Images whose caption is found first, and those where it is last."""
     ranks = evaluation.arrays['ranks'][0]
     order = np.argsort(ranks, kind='stable')
     text = ''
@@ -202,13 +234,6 @@ def _worst_and_best(evaluation, pairs, items, n=8):
                         ('Found last', order[::-1][:n])):  # fmt: skip
         text += f'<h2>{title}</h2>'
         for row in rows:
-            data = io.BytesIO()
-            pixels = render(pairs.image(items[row]), size=160)
-            Image.fromarray(pixels).save(data, 'JPEG')
-            caption = html.escape(items[row]['captions'][0]['text'][:120])
-            picture = _picture(data.getvalue(), 'jpeg', 'image')
-            text += (
-                f'<figure>{picture}<figcaption>{ranks[row]}: {caption}'
-                '</figcaption></figure>'
-            )
+            caption = items[row]['captions'][0]['text']
+            text += _thumbnail(pairs, items[row], f'{ranks[row]}: {caption}')
     return text

@@ -110,11 +110,8 @@ def read_abstracts(source, *, require_cycle=None):
 
 
 def _counts(dropped):
-    return ', '.join(
-        f'{n} with {reason}' if reason == 'repeated' else f'{n} {reason}'
-        for reason, n in dropped.items()
-        if n
-    ).replace('_', ' ')
+    counts = ', '.join(f'{n} {reason}' for reason, n in dropped.items() if n)
+    return counts.replace('_', ' ')
 
 
 def _cycle(value):
@@ -173,6 +170,11 @@ def _table(records, dropped):
         values = [record.get(name) for record in records]
         mask = [value is None for value in values]
         known = [value for value in values if value is not None]
+        if isinstance(known[0], list | dict):
+            table[name] = MaskedColumn([None] * len(values), dtype=object)
+            for row, value in enumerate(values):
+                table[name][row] = value
+            continue
         fill = known[0] if not isinstance(known[0], str) else ''
         table[name] = MaskedColumn(
             [fill if value is None else value for value in values], mask=mask

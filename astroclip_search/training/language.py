@@ -12,6 +12,7 @@ import json
 import os
 
 from astroclip_search._optional import require
+from astroclip_search.embedding._torchvision import import_torchvision
 from astroclip_search.exceptions import ArchiveError, TrainingError
 
 __all__ = ['OutlinesModel', 'ServerModel', 'as_language_model']
@@ -35,6 +36,8 @@ class OutlinesModel:
     """
 
     def __init__(self, model, *, name=None, max_tokens=MAX_TOKENS):
+        # transformers loads torchvision with every model.
+        import_torchvision()
         outlines = require(
             'outlines', extra='summaries', purpose='guide a language model'
         )

@@ -6,7 +6,6 @@ import json
 
 import pytest
 from _sets import write_rows
-from _tiny import tiny_bundle
 
 from astroclip_search.exceptions import AstroClipWarning, TrainingError
 from astroclip_search.training import _cli
@@ -19,8 +18,8 @@ def _run(*words):
     return args.run(args)
 
 
-def test_from_abstracts_to_a_measured_model(tmp_path, capsys):
-    rows = write_rows(tmp_path / 'images', per_caption=3)
+def test_from_abstracts_to_a_measured_model(tiny, tmp_path, capsys):
+    rows = write_rows(tmp_path / 'images', per_caption=2)
     images = tmp_path / 'images' / 'images.jsonl'
     images.write_text(''.join(json.dumps(row) + '\n' for row in rows))
     proposals = sorted({row['proposal_id'] for row in rows})
@@ -50,7 +49,6 @@ def test_from_abstracts_to_a_measured_model(tmp_path, capsys):
         )
         == 0
     )  # fmt: skip
-    tiny = tiny_bundle(tmp_path / 'tiny')
     settings = (
         '--set', f'model={tiny}', 'steps=2', 'batch_size=4', 'warmup=1',
         'evaluate_every=2',
@@ -65,7 +63,7 @@ def test_from_abstracts_to_a_measured_model(tmp_path, capsys):
     )  # fmt: skip
     said = capsys.readouterr().out
     assert f'{len(proposals)} abstracts' in said
-    assert '36 images' in said
+    assert '24 images' in said
     assert 'step' in said
     assert 'top 10 % of base' in said
     assert (tmp_path / 'e' / 'report.html').exists()

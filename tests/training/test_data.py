@@ -5,8 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from _sets import small_config, small_set
-from _tiny import tiny_bundle
+from _sets import small_config
 
 from astroclip_search.embedding.bundles import read_bundle
 from astroclip_search.exceptions import TrainingError
@@ -14,13 +13,8 @@ from astroclip_search.training._data import Batches, PairDataset, loader
 
 
 @pytest.fixture(scope='module')
-def source(tmp_path_factory):
-    return read_bundle(tiny_bundle(tmp_path_factory.mktemp('t') / 'tiny'))
-
-
-@pytest.fixture(scope='module')
-def pairs(tmp_path_factory):
-    return small_set(tmp_path_factory.mktemp('set'))
+def source(tiny):
+    return read_bundle(tiny)
 
 
 def _dataset(pairs, source, **changes):

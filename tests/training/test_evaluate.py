@@ -2,10 +2,11 @@
 """Evaluations: right numbers for known vectors, and the report."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
-from _sets import COLOURS, small_set
+from _sets import COLOURS
 from _tiny import tiny_bundle
 
 from astroclip_search import Embedder
@@ -35,11 +36,6 @@ class Perfect:
         return self._vectors(texts)
 
 
-@pytest.fixture(scope='module')
-def pairs(tmp_path_factory):
-    return small_set(tmp_path_factory.mktemp('set'), per_caption=4)
-
-
 def test_a_model_that_knows_the_colour(pairs):
     found = evaluate(Perfect(), pairs, part='all')
     assert (found['n_images'], found['n_captions']) == (48, 12)
@@ -62,16 +58,22 @@ def test_a_model_that_knows_the_colour(pairs):
     assert set(found['by_instrument']) == {'ACS', 'WFC3'}
 
 
-def test_report_card_and_json(pairs, tmp_path):
-    tiny = tiny_bundle(tmp_path / 'tiny')
+def test_report_card_and_json(tiny, pairs, tmp_path):
+    tiny = shutil.copytree(tiny, tmp_path / 'tiny')
     other = tiny_bundle(tmp_path / 'other', seed=1)
     found = evaluate(
-        tiny, pairs, part='test', base=other, output=tmp_path / 'report'
+        tiny,
+        pairs,
+        part='test',
+        base=other,
+        output=tmp_path / 'report',
+        card=True,
     )
     stored = json.loads((tmp_path / 'report' / 'evaluation.json').read_text())
     assert stored == found.results
     page = (tmp_path / 'report' / 'report.html').read_text()
-    assert page.count('<img') == 2 + 12
+    # 2 figures, 5 queries of 2 models with 6 images, 6 first and 6 last
+    assert page.count('<img') == 2 + 5 * 2 * 6 + 12
     assert (tmp_path / 'report' / 'retrieval.png').stat().st_size > 5000
     assert 0 <= stored['lines']['base']['image_to_text']['value'] <= 1
     card = (tiny / 'README.md').read_text()

@@ -6,7 +6,6 @@ import csv
 import pytest
 from _plain import plain_losses
 from _sets import small_set
-from _tiny import tiny_bundle
 
 from astroclip_search.embedding.backends import load_open_clip
 from astroclip_search.embedding.bundles import read_bundle
@@ -17,9 +16,8 @@ from astroclip_search.training._data import Batches, PairDataset, loader
 @pytest.mark.parametrize(
     'steps', [15, pytest.param(200, marks=pytest.mark.slow)]
 )
-def test_preset_follows_a_plain_loop(tmp_path, steps):
+def test_preset_follows_a_plain_loop(tiny, tmp_path, steps):
     pairs = small_set(tmp_path, padded=512)
-    tiny = tiny_bundle(tmp_path / 'tiny')
     config = TrainingConfig.paperclip(
         model=str(tiny), captions={'caption': 1}, batch_size=8, steps=steps,
         warmup=steps // 2, learning_rate=1e-3, evaluate_every=steps,

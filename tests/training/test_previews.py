@@ -100,3 +100,10 @@ def test_nothing_at_all(mast, tmp_path):
         fetch_previews(['12'], tmp_path)
     with pytest.raises(TrainingError, match='lists none'):
         fetch_previews(['13'], tmp_path)
+
+
+@pytest.mark.remote_data
+def test_mast_itself(tmp_path):
+    table = fetch_previews(['9425'], tmp_path, per_proposal=2)
+    assert len(table) == 2
+    assert all(Path(path).stat().st_size > 1000 for path in table['image'])

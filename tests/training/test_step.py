@@ -3,8 +3,7 @@
 
 import pytest
 import torch
-from _sets import small_config, small_set
-from _tiny import tiny_bundle
+from _sets import small_config
 
 from astroclip_search.exceptions import TrainingError
 from astroclip_search.training import losses
@@ -14,16 +13,6 @@ from astroclip_search.training._learner import Learner
 from astroclip_search.training._step import contrastive_step
 
 ALONE = World(0, 1, 'cpu', False)
-
-
-@pytest.fixture(scope='module')
-def tiny(tmp_path_factory):
-    return tiny_bundle(tmp_path_factory.mktemp('t') / 'tiny')
-
-
-@pytest.fixture(scope='module')
-def pairs(tmp_path_factory):
-    return small_set(tmp_path_factory.mktemp('set'))
 
 
 def _batch(pairs, learner, n=8):
