@@ -2,6 +2,7 @@
 """Images out of FITS files and HDU lists."""
 
 import math
+import re
 
 import numpy as np
 from astropy import units as u
@@ -13,16 +14,16 @@ from astroclip_search.images._hdus import card
 from astroclip_search.images._pixels import ArrayPixels
 from astroclip_search.images._quiet import quiet
 from astroclip_search.images._types import SkyImage
-from astroclip_search.images._wcs import read_wcs, warn_about
+from astroclip_search.images._wcs import names_sky, read_wcs, warn_about
 
 __all__ = []
 
 # Extensions that accompany an image and are not one of the sky.
-_COMPANIONS = (
-    'ERR', 'DQ', 'WHT', 'CTX', 'CON', 'VAR', 'IVAR', 'MASK', 'SAMP', 'TIME',
-    'SEG', 'CONTAM', 'AREA', 'RESPONSE', 'WCSDVARR', 'D2IMARR', 'BPM', 'EXP',
-    'WEIGHT', 'UNCERT', 'NOISE', 'PSF',
-)  # fmt: skip
+_COMPANION = re.compile(
+    '(ERR|ERROR|SIGMA|UNCERT|UNCERTAINTY|NOISE|RMS|DQ|QUALITY|FLAGS?|MASK|BPM'
+    '|WHT|WEIGHTS?|CTX|CON|VAR|VARIANCE|IVAR|SAMP|TIME|EXP|SEG|SEGM|CONTAM'
+    '|AREA|RESPONSE|PSF|WCSDVARR|D2IMARR)(?![A-Z])'
+)
 _REDUCTIONS = {
     'sum': np.nansum,
     'mean': np.nanmean,
@@ -114,7 +115,8 @@ def _choose(file, hdu):
         raise ImageError(msg)
     science = [ext for ext in useful if ext.name in ('SCI', 'IMAGE')]
     plain = [ext for ext in useful if not _companion(ext)]
-    ext = (science or plain or useful)[0]
+    of_sky = [ext for ext in plain if names_sky(ext.header)]
+    ext = (science or of_sky or plain or useful)[0]
     notes = []
     if len(useful) > 1:
         notes.append(f'extension {_label(ext)} of {len(useful)} images')
@@ -123,7 +125,7 @@ def _choose(file, hdu):
 
 def _companion(ext):
     name = ext.name or card(ext.header, 'EXTTYPE', str, '').upper()
-    return name.startswith(_COMPANIONS)
+    return _COMPANION.match(name) is not None
 
 
 def _label(ext):

@@ -76,6 +76,11 @@ def warn_about(problem, source):
     warnings.warn(msg, AstroClipWarning, stacklevel=3)
 
 
+def names_sky(header):
+    """Whether the axes of a header are those of the sky."""
+    return bool(_celestial_keys(header))
+
+
 def _celestial_keys(header):
     """Versions of the description that name celestial axes, primary first."""
     keys = []

@@ -164,6 +164,20 @@ def test_choice_of_extension(tmp_path):
                 read_image(source, hdu=hdu)
 
 
+def test_sky_goes_before_other_images():
+    hdus = fits.HDUList(
+        [
+            fits.PrimaryHDU(PIXELS + 1),
+            fits.ImageHDU(PIXELS + 2, sky_header(), name='VAR_POISSON'),
+            fits.ImageHDU(PIXELS + 3, sky_header(), name='EXPOSED'),
+            fits.ImageHDU(PIXELS + 4, sky_header(), name='OTHER'),
+        ]
+    )
+    assert read_image(hdus).data[0, 0] == 3
+    assert read_image(hdus[:2]).data[0, 0] == 1
+    assert read_image(hdus[1]).data[0, 0] == 2
+
+
 def test_jwst_flags_and_saturation():
     flags = np.zeros((6, 8), np.uint32)
     flags[1, 2], flags[2, 2], flags[3, 2] = 1, 2, 4
