@@ -167,6 +167,55 @@ def search(
     return results[0] if single else results
 
 
+def stream(
+    collection,
+    vector,
+    *,
+    chunk_size,
+    position=None,
+    **filters,
+):
+    """
+    Do what `Collection.iter_search` promises.
+
+    Parameters
+    ----------
+    collection : Collection
+        The collection.
+    vector, chunk_size, position, **filters : object
+        As there.
+
+    Yields
+    ------
+    result : `~astroclip_search.results.SearchResult`
+        The next rows.
+    """
+    snapshot = collection._snapshot
+    queries, single = check_query(vector, snapshot.manifest.dim)
+    if not single:
+        msg = 'iter_search takes one vector'
+        raise QueryError(msg)
+    chunk_size = check_limit(chunk_size)
+    rows, counts = filter_rows(snapshot, position=position, **filters)
+    if position is not None:
+        position = check_position(position)
+    scan = Scan(snapshot, queries[0], rows)
+    rates = BackgroundRates(background(snapshot, scan))
+    ranking = scan.best(scan.n)
+    for start in range(0, len(ranking.rows), chunk_size):
+        part = slice(start, start + chunk_size)
+        result = to_result(
+            snapshot,
+            ranking.rows[part],
+            similarity=ranking.similarity[part],
+            false_match_rate=rates(ranking.similarity[part]),
+            position=position,
+            meta=provenance(collection, counts),
+        )
+        result['rank'] += start
+        yield result
+
+
 def select(collection, *, limit=None, position=None, **filters):
     """
     Do what `Collection.select` promises.

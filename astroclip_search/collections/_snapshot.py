@@ -90,7 +90,8 @@ class Snapshot:
                 read_manifest(folder).generation == manifest.generation
             ):
                 break
-        for why in damaged.values():
+        told = known.damaged if known is not None else {}
+        for why in (damaged[name] for name in damaged if name not in told):
             warnings.warn(why, AstroClipWarning, stacklevel=3)
         return cls(folder, manifest, segments, damaged)
 

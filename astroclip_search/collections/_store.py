@@ -17,6 +17,9 @@ from astroclip_search.exceptions import CollectionError, ModelError
 
 __all__ = []
 
+# Rows that a notebook shows of a collection.
+_SHOWN = 5
+
 
 class Store:
     """
@@ -188,6 +191,16 @@ class Store:
         return (
             f'<Collection {self.name!r}: {len(self)} rows, {self.dim} '
             f'dimensions, {model}>'
+        )
+
+    def _repr_html_(self):
+        import html
+
+        rows = self._snapshot.all_rows()[:_SHOWN]
+        table = QTable(self._snapshot.table(rows))
+        more = f'<p>{len(self) - len(rows)} more rows</p>'
+        return f'<p>{html.escape(repr(self)[1:-1])}</p>' + (
+            table._repr_html_() + (more if len(self) > len(rows) else '')
         )
 
     def info(self):

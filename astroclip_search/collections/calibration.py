@@ -42,7 +42,8 @@ class BackgroundRates:
         if self.n == 0:
             values = np.zeros(1)
         spread = values[0] - values[-1]
-        floor = max(spread, abs(values[0]), 1e-6) * 1e-3
+        # Where all are alike nothing is known of the spread.
+        floor = 0.01 * spread or 0.05 * max(abs(values[0]), 1.0)
         # Share of the background at least as high as each of its values,
         # halfway between the empirical steps, and never 0 or 1.
         share = (np.arange(len(values)) + 0.5) / len(values)
@@ -90,33 +91,12 @@ class BackgroundRates:
             last = np.exp(self._logs[0])
             rate = np.where(
                 below,
-                1 - (1 - last) * np.exp((values - bottom) / self._low),
+                1
+                - (1 - last)
+                * np.exp(np.minimum(values - bottom, 0) / self._low),
                 rate,
             )
         return np.clip(rate, 1e-300, 1 - 1e-16)
-
-    def similarity(self, rate):
-        """
-        Similarity at which the false-match rate is reached.
-
-        Parameters
-        ----------
-        rate : float
-            A rate between 0 and 1, exclusive.
-
-        Returns
-        -------
-        similarity : float
-            Rows with at least this similarity have at most this rate.
-        """
-        log = np.log(rate)
-        if log < self._log_top:
-            return float(self._top + (self._log_top - log) * self._scale)
-        last = np.exp(self._logs[0])
-        if rate > last:
-            gone = max((1 - rate) / (1 - last), 1e-300)
-            return float(self._points[0] + self._low * np.log(gone))
-        return float(np.interp(-log, -self._logs[::-1], self._points[::-1]))
 
 
 def tail_rate(values, background):

@@ -120,6 +120,34 @@ class Collection(Store):
             max_false_match_rate=max_false_match_rate,
         )
 
+    def iter_search(self, vector, *, chunk_size=1000, **filters):
+        """
+        Go through all rows, best first, without a table of all of them.
+
+        Parameters
+        ----------
+        vector : (d,) array_like
+            One query.
+        chunk_size : int, optional
+            Rows of a result.
+        **filters : object
+            ``position``, ``radius``, ``region``, ``moc``, ``where``,
+            ``mask``, as in `search`.
+
+        Yields
+        ------
+        result : `~astroclip_search.results.SearchResult`
+            The next rows; ``rank`` goes on from one to the next.
+
+        Raises
+        ------
+        QueryError
+            If the query or a filter cannot be understood.
+        """
+        from astroclip_search.collections import _find
+
+        yield from _find.stream(self, vector, chunk_size=chunk_size, **filters)
+
     def select(
         self,
         *,
@@ -441,7 +469,7 @@ class Collection(Store):
         return to_hats(self, path, **options)
 
     @classmethod
-    def from_hats(cls, source, path, **options):
+    def from_hats(cls, source, path=None, **options):
         """
         Make a collection of a HATS catalogue.
 
@@ -449,8 +477,9 @@ class Collection(Store):
         ----------
         source : path-like
             Directory of the catalogue.
-        path : path-like
-            Directory of the new collection.
+        path : path-like, optional
+            Directory of the new collection; by default it lies beside the
+            catalogue.
         **options : object
             As `astroclip_search.scale.from_hats` takes them.
 
