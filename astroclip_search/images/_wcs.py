@@ -14,7 +14,7 @@ from astroclip_search.images._quiet import quiet
 __all__ = []
 
 MAX_SIP = 9
-_TEXT = re.compile(r'(CTYPE|CUNIT)[1-4][A-Z]?|RADE(SYS[A-Z]?|CSYS)')
+_TEXT = re.compile(r'(CTYPE|CUNIT)[1-4][A-Z]?|RADESYS[A-Z]?|RADECSYS')
 _NUMBER = re.compile(
     r'(CRPIX|CRVAL|CDELT|CROTA)[1-4][A-Z]?|(PC|CD)[1-4]_[1-4][A-Z]?'
     r'|PC00[1-4]00[1-4]|PV[1-4]_\d\d?[A-Z]?|(LON|LAT)POLE[A-Z]?'
