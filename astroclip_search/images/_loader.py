@@ -25,7 +25,7 @@ class Loaded:
     """
     One image as `load` gives it.
 
-    Attributes
+    Parameters
     ----------
     index : int
         Place in the input, from 0.

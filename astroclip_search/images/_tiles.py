@@ -29,11 +29,11 @@ def tiles(source, *, size, overlap=0):
         Pixels that neighbouring tiles share. The last tile of a row or column
         ends at the edge of the image, and so shares more.
 
-    Yields
-    ------
-    tile : `SkyImage`
-        With its own world coordinates; ``meta['corner']`` is its first pixel
-        (x, y) in the whole. Tiles that are flat, or of which less than a
+    Returns
+    -------
+    tiles : iterator of `SkyImage`
+        Each has its own world coordinates; ``meta['corner']`` is its first
+        pixel (x, y) in the whole. Tiles that are flat, or of which less than a
         tenth is usable, are left out.
 
     Raises
