@@ -27,7 +27,7 @@ def script():
 
 
 @pytest.mark.parametrize(
-    ('quota', 'number'), [(0, 4), (1, 3)], ids=['killed', 'disk full']
+    ('quota', 'number'), [(0, 3), (1, 2)], ids=['killed', 'disk full']
 )
 def test_nothing_is_lost(script, tmp_path, quota, number):
     Collection.create(tmp_path / 'c', dim=script.DIM)
