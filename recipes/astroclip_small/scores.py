@@ -6,7 +6,7 @@ from pairs import headline
 from texts import CLASSES, classes_of
 
 from astroclip_search.training.metrics import (
-    estimate,
+    Estimate,
     precision_at_k,
     top_percent_retrieval,
     zero_shot_accuracy,
@@ -30,6 +30,31 @@ def _retrieval(rows, keep, images, text_vector):
         [number[rows[i]['caption']] for i in keep],
         groups=[rows[i]['split_group'] for i in keep],
     )
+
+
+def _precision(queries, images, labels, groups, *, resamples=300):
+    """Mean precision over classes of five or more, resampled by group."""
+    relevant = labels == np.arange(len(queries))[:, None]
+    kept = relevant.sum(1) >= 5
+
+    def mean(rows):
+        values = precision_at_k(queries, images[rows], relevant[:, rows], 10)
+        return np.nanmean(values[kept])
+
+    rng = np.random.default_rng(0)
+    names = np.unique(groups)
+    members = [np.flatnonzero(groups == name) for name in names]
+    means = [
+        mean(
+            np.concatenate(
+                [members[k] for k in rng.integers(len(names), size=len(names))]
+            )
+        )
+        for _ in range(resamples)
+    ]
+    low, high = np.percentile(means, [2.5, 97.5])
+    value = mean(np.arange(len(labels)))
+    return Estimate(float(value), low, high, int(kept.sum()), len(names))
 
 
 def scores(rows, images, text_vector):
@@ -74,18 +99,15 @@ def scores(rows, images, text_vector):
     )
     labels = np.array([list(CLASSES).index(min(true[i])) for i in one])
     groups = np.array([rows[i]['split_group'] for i in one])
-    try:
-        macro, _, _ = zero_shot_accuracy(
-            images[one], queries, labels, groups=groups
-        )
-        result['zero-shot macro accuracy'] = macro
-    except Exception:  # noqa: BLE001 - a small part has no class of five
-        pass
-    relevant = labels == np.arange(len(CLASSES))[:, None]
-    enough = relevant.sum(1) >= 5
-    precision = precision_at_k(queries, images[one], relevant, 10)[enough]
-    if len(precision):
-        result['precision at 10'] = estimate(precision)
+    if np.bincount(labels, minlength=1).max() < 5:
+        return result  # a small part
+    macro, _, _ = zero_shot_accuracy(
+        images[one], queries, labels, groups=groups
+    )
+    result['zero-shot macro accuracy'] = macro
+    result['precision at 10'] = _precision(
+        queries, images[one], labels, groups
+    )
     return result
 
 

@@ -11,7 +11,7 @@ import copy
 
 import numpy as np
 
-__all__ = ['make_image_top', 'make_text_top', 'lower_images', 'lower_texts']
+__all__ = ['lower_images', 'lower_texts', 'make_image_top', 'make_text_top']
 
 IMAGE_BLOCKS = 4  # stages of EfficientNet-Lite that stay frozen
 TEXT_LAYERS = 3  # layers of MiniLM that stay frozen
