@@ -12,13 +12,17 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from astroclip_search._optional import require
 from astroclip_search.embedding._bundle import (
     GRAPHS,
     WEIGHTS,
     preprocessing,
 )
 from astroclip_search.embedding._verify import read_header
-from astroclip_search.exceptions import AstroClipWarning
+from astroclip_search.exceptions import (
+    AstroClipWarning,
+    MissingDependencyError,
+)
 
 __all__ = ['write_graphs']
 
@@ -41,28 +45,22 @@ def write_graphs(bundle, model):
     model : `torch.nn.Module`
         Its model in float32.
     """
-    reason = None
     try:
-        import onnx  # noqa: F401
-    except ImportError:
-        reason = (
-            'the package onnx is not installed (pip install '
-            '"astroclip-search[training]")'
-        )
-    if reason is None:
-        try:
-            _export(bundle, model)
-            reason = _difference(bundle, model)
-        except Exception as exc:
-            # Exporters fail in as many ways as there are architectures.
-            text = ' '.join(str(exc).split())[:200]
-            reason = f'torch cannot export it ({type(exc).__name__}: {text})'
+        require('onnx', extra='training', purpose='write graphs')
+        _export(bundle, model)
+        reason = _difference(bundle, model)
+    except MissingDependencyError as exc:
+        reason = str(exc)
+    except Exception as exc:
+        # Exporters fail in as many ways as there are architectures.
+        text = ' '.join(str(exc).split())[:200]
+        reason = f'torch cannot export it ({type(exc).__name__}: {text})'
     if reason is not None:
         for name in GRAPHS:
             (bundle.path / name).unlink(missing_ok=True)
         msg = (
             f'the model {bundle.name!r} is saved without graphs for ONNX '
-            f'Runtime: {reason}. It runs with the torch backend.'
+            f'Runtime and needs the torch backend: {reason}'
         )
         warnings.warn(msg, AstroClipWarning, stacklevel=3)
 
@@ -96,12 +94,8 @@ def _towers(bundle, model):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (3, size, size, 3)).astype(np.uint8)
     tokenizer = bundle.tokenizer()
-    ids = tokenizer.pad(
-        [
-            tokenizer.encode(text)
-            for text in ('galaxy', 'a star cluster', 'dust and gas')
-        ]
-    )
+    texts = ('galaxy', 'a star cluster', 'dust and gas')
+    ids = tokenizer.pad([tokenizer.encode(text) for text in texts])
     return (
         (GRAPHS[0], Image(), 'pixels', torch.from_numpy(pixels)),
         (GRAPHS[1], Text(), 'ids', torch.from_numpy(ids)),
@@ -215,14 +209,7 @@ def _share_weights(model, weights):
 
 
 def _look_up(graph, name, stored):
-    """
-    Cast what is looked up in a table of embeddings, not the whole table.
-
-    Returns
-    -------
-    done : bool
-        Whether the tensor is used in no other way.
-    """
+    """Cast what is looked up in a table, not the table; say if that does."""
     from onnx import TensorProto, helper
 
     users = [n for n in graph.node if name in n.input]

@@ -2,9 +2,8 @@
 """
 Texts to token ids, the same for training, indexing and searching.
 
-The ids equal those of open_clip's own tokenizers, but neither torch nor
-transformers is needed to make them. Where open_clip cuts a long text off,
-`Tokenizer.split` divides it into pieces that fit.
+The ids equal those of open_clip's own tokenizers, but are made without torch
+and transformers. `Tokenizer.split` divides texts that open_clip would cut off.
 """
 
 import html
@@ -67,14 +66,13 @@ def clip_tokenizer_json():
     from astroclip_search.embedding._torchvision import import_open_clip
 
     simple = import_open_clip().tokenizer.SimpleTokenizer()
-    model = models.BPE(
-        vocab=simple.encoder,
-        merges=sorted(simple.bpe_ranks, key=simple.bpe_ranks.get),
-        end_of_word_suffix='</w>',
-        continuing_subword_prefix='',
-        fuse_unk=False,
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocab=simple.encoder,
+            merges=sorted(simple.bpe_ranks, key=simple.bpe_ranks.get),
+            end_of_word_suffix='</w>',
+        )
     )
-    tokenizer = Tokenizer(model)
     words = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
     tokenizer.pre_tokenizer = Sequence(
         [
@@ -82,13 +80,13 @@ def clip_tokenizer_json():
             ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    start, end = '<start_of_text>', '<end_of_text>'
+    start, end = marks = '<start_of_text>', '<end_of_text>'
     tokenizer.add_special_tokens(
-        [AddedToken(t, normalized=False) for t in (start, end)]
+        [AddedToken(mark, normalized=False) for mark in marks]
     )
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f'{start} $A {end}',
-        special_tokens=[(t, simple.encoder[t]) for t in (start, end)],
+        special_tokens=[(mark, simple.encoder[mark]) for mark in marks],
     )
     return tokenizer.to_str()
 

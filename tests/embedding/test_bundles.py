@@ -317,6 +317,15 @@ def test_model_that_cannot_be_exported_keeps_torch(
     assert found.embed_pixels(pixels).shape == (5, 32)
 
 
+def test_model_saved_without_onnx_keeps_torch(
+    torch_embedder, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    with pytest.warns(AstroClipWarning, match=r'pip install .*\[training\]'):
+        torch_embedder.save(tmp_path / 'saved')
+    assert not read_bundle(tmp_path / 'saved').has_graphs
+
+
 def test_graph_that_differs_is_not_kept(torch_embedder, tmp_path, monkeypatch):
     from astroclip_search.embedding import _onnx
 
