@@ -14,7 +14,6 @@ the image at least as well is the false-match rate of the class.
 import hashlib
 import io
 import os
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -201,9 +200,8 @@ def _save(path, vectors):
     np.save(buffer, vectors, allow_pickle=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, 'wb') as file:
-            file.write(buffer.getvalue())
-        Path(name).replace(path)
+        new = path.with_name(f'.{path.name}.{os.getpid()}')
+        new.write_bytes(buffer.getvalue())
+        new.replace(path)
     except OSError:
         return

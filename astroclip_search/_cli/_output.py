@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -113,24 +112,19 @@ def write(table, form, output):
             sys.stdout.flush()
             _write_votable(table, sys.stdout.buffer)
         return
-    handle, name = tempfile.mkstemp(
-        prefix=f'.{output.stem}-', suffix=output.suffix, dir=output.parent
-    )
+    # astropy knows formats by their endings, so the ending stays.
+    new = output.with_name(f'.{os.getpid()}-{output.name}')
     try:
-        with os.fdopen(handle, 'wb') as file:
+        with new.open('wb') as file:
             if form == 'json':
                 file.write(to_json(table).encode())
             elif form == 'votable':
                 _write_votable(table, file)
         if form not in ('json', 'votable'):
-            table.write(name, format=form, overwrite=True)
-        # mkstemp makes private files; a result is like any other file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(output)
+            table.write(new, format=form, overwrite=True)
+        new.replace(output)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
 
 

@@ -60,7 +60,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     facts, files = collect(args.pairs)
     embedder = Embedder.from_pretrained(args.model)
-    vectors = embedder.embed_images(files, progress=True)
+    vectors = embedder.embed_images(files)
     write_collection(args.output, embedder, table_of(facts), vectors)
     for old in args.backgrounds.glob('*.npy'):
         old.unlink()
@@ -122,6 +122,8 @@ def write_collection(path, embedder, table, vectors):
             collection.vectors(list(table['id'])), vectors, atol=2e-3
         )
         del collection
+        for name in ('lock', 'manifest.previous.json'):
+            (new / name).unlink(missing_ok=True)
         if path.exists():
             shutil.rmtree(path)
         new.replace(path)
