@@ -60,6 +60,8 @@ class Writer:
             Other fields of the manifest.
         """
         old = self.snapshot.manifest
+        if segments or drop or len(removed):
+            changes['index'] = None  # it knows the rows of before
         gone = dict(self._removals(np.asarray(removed, np.int64)))
         kept = [
             replace(info, **gone.get(info.name, {}))

@@ -3,13 +3,14 @@
 
 import numpy as np
 
+from astroclip_search.collections import _ann
 from astroclip_search.collections._filters import (
     check_position,
     filter_rows,
     positions,
 )
 from astroclip_search.collections._healpix import unit_vectors
-from astroclip_search.collections._rank import Scan, approximate
+from astroclip_search.collections._rank import Scan, approximate_values
 from astroclip_search.collections.calibration import (
     MIN_BACKGROUND,
     BackgroundRates,
@@ -102,6 +103,7 @@ def search(
     min_separation=None,
     max_similarity=None,
     max_false_match_rate=None,
+    approximate=False,
     position=None,
     **filters,
 ):
@@ -114,7 +116,7 @@ def search(
         The collection.
     vector, limit, group_by, min_separation, max_similarity : object
         As there.
-    max_false_match_rate, position, **filters : object
+    max_false_match_rate, approximate, position, **filters : object
         As there.
 
     Returns
@@ -137,11 +139,18 @@ def search(
     rows, counts = filter_rows(snapshot, position=position, **filters)
     if position is not None:
         position = check_position(position)
+    index = snapshot.manifest.index
+    fast = approximate and index and rows is None and picker.idle
     results = []
     for query in queries:
-        scan = Scan(snapshot, query, rows)
-        ranking = picker.pick(scan, limit)
-        rates = BackgroundRates(background(snapshot, scan))
+        if fast:
+            ranking = _ann.best(snapshot, query, limit)
+            values = sample_values(snapshot, query)
+        else:
+            scan = Scan(snapshot, query, rows)
+            ranking = picker.pick(scan, limit)
+            values = background(snapshot, scan)
+        rates = BackgroundRates(values)
         rate = rates(ranking.similarity)
         if max_false_match_rate is not None:
             keep = rate <= max_false_match_rate
@@ -149,6 +158,9 @@ def search(
             ranking.similarity = ranking.similarity[keep]
         meta = provenance(collection, counts)
         meta['background_rows'] = rates.n
+        meta['exact'] = not fast
+        if fast:
+            meta['recall_at_10'] = index['recall_at_10']
         if rates.n < MIN_BACKGROUND:
             meta['calibration'] = (
                 f'{rates.n} rows are too few for a background: scores are '
@@ -272,9 +284,28 @@ def background(snapshot, scan):
     sample = snapshot.sample
     if scan.complete:
         return scan.values if sample is None else scan.values[sample]
-    if sample is None:
-        return Scan(snapshot, scan.query).values
-    return approximate(*snapshot.sample_codes, scan.query)
+    return sample_values(snapshot, scan.query)
+
+
+def sample_values(snapshot, query):
+    """
+    Similarities of the background, without those of other rows.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The collection.
+    query : (d,) `~numpy.ndarray`, float32
+        Unit vector.
+
+    Returns
+    -------
+    values : (n,) `~numpy.ndarray`, float32
+        As `background` gives them.
+    """
+    if snapshot.sample is None:
+        return Scan(snapshot, query).values
+    return approximate_values(*snapshot.sample_codes, query)
 
 
 def provenance(collection, counts):
@@ -372,6 +403,11 @@ class Picker:
                 raise QueryError(msg)
             self.cosine = max_similarity
 
+    @property
+    def idle(self):
+        """Whether nothing is left out."""
+        return (self.group_by, self.chord, self.cosine) == (None, None, None)
+
     def pick(self, scan, limit):
         """
         Find the best rows that are not like better ones.
@@ -388,7 +424,7 @@ class Picker:
         ranking : Ranking
             The rows.
         """
-        if (self.group_by, self.chord, self.cosine) == (None, None, None):
+        if self.idle:
             return scan.best(limit)
         k = 4 * limit
         while True:

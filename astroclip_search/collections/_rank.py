@@ -162,7 +162,7 @@ class Scan:
         return out
 
 
-def approximate(codes, scales, query):
+def approximate_values(codes, scales, query):
     """
     Approximate similarities of a few codes.
 

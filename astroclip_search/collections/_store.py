@@ -229,6 +229,7 @@ class Store:
             'created': manifest.created,
             'modified': manifest.modified,
             'segments': len(manifest.segments),
+            'index': manifest.index,
             'bytes': sum(
                 s.bytes + s.thumbnail_bytes for s in manifest.segments
             ),

@@ -44,6 +44,7 @@ class Collection(Store):
         min_separation=None,
         max_similarity=None,
         max_false_match_rate=None,
+        approximate=False,
     ):
         """
         Find the rows whose vectors are most like a query.
@@ -90,6 +91,10 @@ class Collection(Store):
             than this with that of a better one.
         max_false_match_rate : float, optional
             Leave out rows that a background would match more often.
+        approximate : bool, optional
+            Whether the index of `build_index` may be used. It is where there
+            is one and nothing is filtered, grouped or left out;
+            ``meta['exact']`` says so.
 
         Returns
         -------
@@ -118,6 +123,7 @@ class Collection(Store):
             min_separation=min_separation,
             max_similarity=max_similarity,
             max_false_match_rate=max_false_match_rate,
+            approximate=approximate,
         )
 
     def iter_search(self, vector, *, chunk_size=1000, **filters):
@@ -346,6 +352,37 @@ class Collection(Store):
         from astroclip_search.collections._healpix import rows_moc
 
         return rows_moc(self._snapshot, order)
+
+    def build_index(self, *, recall=0.95, seed=0):
+        """
+        Make an approximate index, for millions of rows.
+
+        It is used where a search allows it with ``approximate=True``, and
+        gone as soon as rows change.
+
+        Parameters
+        ----------
+        recall : float, optional
+            Share of the 10 best rows that is to be found, on the average.
+        seed : int, optional
+            Of the sample that the index is made from.
+
+        Returns
+        -------
+        facts : dict
+            ``cells``, ``probes``, ``rows``, and the measured
+            ``recall_at_10`` for queries that are like the rows.
+
+        Raises
+        ------
+        MissingDependencyError
+            If `faiss` is not installed.
+        CollectionError
+            If there are too few rows for it.
+        """
+        from astroclip_search.collections import _ann
+
+        return _ann.build(self, recall=recall, seed=seed)
 
     def to_file(self, path, *, vectors=True, overwrite=False):
         """
