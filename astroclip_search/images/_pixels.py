@@ -43,7 +43,8 @@ class ArrayPixels:
         if kind == 'i' and scale == 1 and zero == half and blank is None:
             self.unsigned = np.dtype(f'u{size}')
         self.plain = scale == 1 and zero == 0 and self.blank is None
-        self.float = np.float32 if size <= 2 else np.float64
+        small = size <= 2 and max(abs(scale), abs(zero)) < 1e30
+        self.float = np.float32 if small else np.float64
 
     def _scaled(self, raw):
         native = raw.dtype.newbyteorder('=')
@@ -53,12 +54,13 @@ class ArrayPixels:
             # Adding the half range is flipping the highest bit.
             values = raw.astype(native).view(self.unsigned)
             return values ^ self.unsigned.type(self.zero)
-        kind = native if native.kind == 'f' else self.float
+        kind = native if native.kind == 'f' else np.dtype(self.float)
         values = raw.astype(kind)
-        if self.scale != 1:
-            values *= kind(self.scale) if native.kind != 'f' else self.scale
-        if self.zero != 0:
-            values += self.zero
+        with np.errstate(all='ignore'):  # what overflows is not finite
+            if self.scale != 1:
+                values = values * kind.type(self.scale)
+            if self.zero != 0:
+                values = values + kind.type(self.zero)
         if self.blank is not None:
             values[raw == self.blank] = np.nan
         return values

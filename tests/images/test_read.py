@@ -18,6 +18,7 @@ from PIL import Image
 
 from astroclip_search.exceptions import AstroClipWarning, ImageError
 from astroclip_search.images import SkyImage, _unpack, read_image, render
+from astroclip_search.images._pixels import ArrayPixels
 
 # Values that differ in every pixel, so that a flip or a transposition shows.
 PIXELS = np.arange(6 * 8, dtype=np.float32).reshape(6, 8)
@@ -469,3 +470,20 @@ def test_plates_of_old():
     after = read_image((np.zeros((893, 891)), header)).coordinates
     assert before.separation(after).arcsec < 1
     assert after.ra.deg == pytest.approx(85.275, abs=0.01)
+
+
+@pytest.mark.parametrize('dtype', ['>i2', '>i4', '>f4', '>f8'])
+@pytest.mark.parametrize('factors', [(1e38, -1e308), (1e308, 1e38)])
+def test_absurd_factors(dtype, factors):
+    # A damaged BSCALE makes pixels unusable, and nothing else.
+    pixels = ArrayPixels(
+        PIXELS.astype(dtype), scale=factors[0], zero=factors[1]
+    )
+    image = SkyImage(pixels)
+    assert image.mask is None or not np.isfinite(image.data[image.mask]).any()
+    try:
+        picture = render(image)
+    except ImageError as exc:
+        assert 'no usable pixel' in str(exc)  # noqa: PT017
+    else:
+        assert picture.shape == (224, 224, 3)
