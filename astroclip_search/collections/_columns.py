@@ -10,7 +10,6 @@ alone: the conversions of pyarrow would import pandas where it is installed.
 import json
 
 import numpy as np
-from astropy.table import Column, MaskedColumn
 
 from astroclip_search.exceptions import CollectionError
 from astroclip_search.obscore import COLUMNS
@@ -436,6 +435,8 @@ def to_column(parts, n, facts):
     column : `~astropy.table.Column`
         Masked where a value is unknown.
     """
+    from astropy.table import Column, MaskedColumn
+
     kind = facts['kind']
     mask = np.ones(n, bool)
     if kind == 'str':

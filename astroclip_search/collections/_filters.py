@@ -122,7 +122,9 @@ def check_position(position):
     QueryError
         If it is anything else.
     """
-    icrs = getattr(position, 'icrs', None)
+    icrs = position
+    if getattr(position, 'name', None) != 'icrs':  # makes a copy otherwise
+        icrs = getattr(position, 'icrs', None)
     if icrs is None:
         msg = (
             f'position={position!r} is no SkyCoord; give '

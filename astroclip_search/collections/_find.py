@@ -17,7 +17,6 @@ from astroclip_search.collections.calibration import (
 )
 from astroclip_search.config import conf
 from astroclip_search.exceptions import QueryError
-from astroclip_search.results import SearchResult
 
 __all__ = []
 
@@ -105,6 +104,7 @@ def search(
     max_false_match_rate=None,
     approximate=False,
     position=None,
+    make=None,
     **filters,
 ):
     """
@@ -118,6 +118,8 @@ def search(
         As there.
     max_false_match_rate, approximate, position, **filters : object
         As there.
+    make : callable, optional
+        What makes a result of rows; the default is `to_result`.
 
     Returns
     -------
@@ -167,7 +169,7 @@ def search(
                 'rough'
             )
         results.append(
-            to_result(
+            (make or to_result)(
                 snapshot,
                 ranking.rows,
                 similarity=ranking.similarity,
@@ -354,9 +356,58 @@ def to_result(snapshot, rows, **facts):
     result : `~astroclip_search.results.SearchResult`
         The table.
     """
+    from astroclip_search.results import SearchResult
+
     if any(segment.info.thumbnails for segment in snapshot.segments):
         facts['thumbnails'] = snapshot.thumbnails(rows)
-    return SearchResult.from_rows(snapshot.table(rows), **facts)
+    return SearchResult.from_rows(_Rows(snapshot, rows), **facts)
+
+
+class _Rows:
+    """What a result needs of a table, without the time to make one."""
+
+    def __init__(self, snapshot, rows):
+        self._columns = snapshot.columns(rows)
+        self._length = len(rows)
+
+    @property
+    def colnames(self):
+        return list(self._columns)
+
+    def __len__(self):
+        return self._length
+
+    def __getitem__(self, name):
+        return self._columns[name]
+
+
+def to_values(snapshot, rows, *, similarity, false_match_rate, **facts):
+    """
+    Make plain columns of rows, for where no table is needed.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The collection.
+    rows : (k,) `~numpy.ndarray`, int64
+        Rows in order.
+    similarity, false_match_rate : (k,) `~numpy.ndarray`
+        Of each row.
+    **facts : object
+        What a table would say besides.
+
+    Returns
+    -------
+    columns : dict of list
+        Values of the columns that `to_result` has, None where unknown.
+    """
+    return {
+        'rank': list(range(1, len(rows) + 1)),
+        **snapshot.values(rows),
+        'similarity': np.asarray(similarity, float).tolist(),
+        'score': (1.0 - false_match_rate).tolist(),
+        'false_match_rate': false_match_rate.tolist(),
+    }
 
 
 class Picker:

@@ -5,7 +5,6 @@ import warnings
 from functools import cached_property
 
 import numpy as np
-from astropy.table import Table
 
 from astroclip_search.collections._columns import to_column
 from astroclip_search.collections._kernels import to_float32
@@ -16,9 +15,9 @@ from astroclip_search.exceptions import AstroClipWarning, CollectionError
 
 __all__ = []
 
-# Rows whose similarities tell what chance does: rates down to a few 1e-4 are
+# Rows whose similarities tell what chance does: rates down to 1e-3 are
 # counted, and it costs a fraction of a millisecond.
-_SAMPLE = 1 << 14
+_SAMPLE = 1 << 13
 
 # How often a reader looks again when a writer removed what it was to open.
 _TRIES = 20
@@ -228,6 +227,50 @@ class Snapshot:
         table : `~astropy.table.Table`
             Values that are unknown are masked.
         """
+        # Tables are slow to import, and a process may do without them.
+        from astropy.table import Table
+
+        return Table(self.columns(rows, names), copy=False)
+
+    def values(self, rows):
+        """
+        Read all columns as plain values.
+
+        Parameters
+        ----------
+        rows : (k,) `~numpy.ndarray`, int64
+            Rows.
+
+        Returns
+        -------
+        columns : dict of list
+            Values of each column, None where unknown.
+        """
+        columns = {name: [None] * len(rows) for name in self.facts}
+        for segment, places, mine in self.parts(rows):
+            for name, stored in segment.columns.items():
+                values = np.asarray(stored.take(mine)).tolist()
+                known = ~np.broadcast_to(stored.mask(mine), len(mine))
+                for i in np.flatnonzero(known).tolist():
+                    columns[name][places[i]] = values[i]
+        return columns
+
+    def columns(self, rows, names=None):
+        """
+        Read columns, without making a table of them.
+
+        Parameters
+        ----------
+        rows : (k,) `~numpy.ndarray`, int64
+            Rows.
+        names : sequence of str, optional
+            Columns; by default all.
+
+        Returns
+        -------
+        columns : dict of `~astropy.table.Column`
+            Values that are unknown are masked.
+        """
         names = list(self.facts) if names is None else names
         parts = list(self.parts(rows))
         columns = {}
@@ -243,7 +286,7 @@ class Snapshot:
                 for segment, places, mine in parts
             ]
             columns[name] = to_column(pieces, len(rows), self.facts[name])
-        return Table(columns, copy=False)
+        return columns
 
     def thumbnails(self, rows):
         """

@@ -4,7 +4,6 @@
 from pathlib import Path
 
 import numpy as np
-from astropy.table import QTable
 
 from astroclip_search.collections._manifest import (
     SEGMENTS,
@@ -196,6 +195,8 @@ class Store:
     def _repr_html_(self):
         import html
 
+        from astropy.table import QTable
+
         rows = self._snapshot.all_rows()[:_SHOWN]
         table = QTable(self._snapshot.table(rows))
         more = f'<p>{len(self) - len(rows)} more rows</p>'
@@ -256,6 +257,8 @@ class Store:
         QueryError
             If there is no such column.
         """
+        from astropy.table import QTable
+
         from astroclip_search.collections._where import check_name
 
         if columns is not None:
