@@ -68,11 +68,21 @@ def separation(result, position):
         In degrees; masked where the position of a row is unknown.
     """
     from astropy import units as u
+    from astropy.coordinates import angular_separation
 
-    values = result.coordinates.separation(position.icrs).to(u.deg)
-    bad = ~np.isfinite(values.value)
+    # What SkyCoord.separation computes, without its making: a search of a
+    # cone takes a few milliseconds in all.
+    ra, dec = (
+        np.radians(result._degrees(name)) for name in ('s_ra', 's_dec')
+    )
+    center = position.icrs
+    values = np.degrees(
+        angular_separation(center.ra.rad, center.dec.rad, ra, dec)
+    )
+    bad = ~np.isfinite(values)
+    values = u.Quantity(values, u.deg)
     if bad.any():
         from astropy.utils.masked import Masked
 
-        return Masked(u.Quantity(values), mask=bad)
-    return u.Quantity(values)
+        return Masked(values, mask=bad)
+    return values
