@@ -133,7 +133,7 @@ def judge(pairs, images, texts, heads, part):
 
 
 def main(folder, work):
-    """Train on all rows but the test rows, and write the projections."""
+    """Train on the training rows, and write the projections."""
     pairs = Pairs(folder, work)
     images, texts = frozen_features(pairs)
     np.savez(Path(work) / 'frozen.npz', images=images, texts=texts)
@@ -141,9 +141,6 @@ def main(folder, work):
     heads = fit_heads(pairs, images, texts, rows)
     result = judge(pairs, images, texts, heads, 'validation')
     sys.stderr.write(f'choice on validation {chosen_by(result):.3f}\n')
-    heads = fit_heads(
-        pairs, images, texts, np.flatnonzero(pairs.parts != 'test')
-    )
     wi, wt = (head.weight.detach().numpy() for head in heads)
     np.savez(Path(work) / 'heads.npz', wi=wi, wt=wt)
 

@@ -159,3 +159,44 @@ def test_altered_views(recipe):
     assert one.dtype == np.uint8
     assert (one == same).all()
     assert (one != other).any()
+
+
+def test_shipped_weights_are_finite():
+    """A weight that overflows float16 once made all text vectors NaN."""
+    from safetensors.numpy import load_file
+
+    from astroclip_search.embedding.bundles import find_bundle
+
+    path = find_bundle('astroclip-small')
+    if path is None:
+        pytest.skip('the weights are not in this checkout')
+    for name, weight in load_file(
+        path / 'open_clip_model.safetensors'
+    ).items():
+        assert np.isfinite(weight).all(), name
+
+
+def test_shipped_model_names_unseen_objects(recipe):
+    from astroclip_search import Embedder
+    from astroclip_search.embedding.bundles import find_bundle
+    from astroclip_search.training.metrics import zero_shot_accuracy
+
+    folder = shared_data('pairs')
+    if find_bundle('astroclip-small') is None:
+        pytest.skip('the weights are not in this checkout')
+    pairs, texts = recipe('pairs'), recipe('texts')
+    rows = pairs.read_pairs(folder)
+    names = list(texts.CLASSES)
+    chosen, labels = [], []
+    for row, part, head in zip(
+        rows, pairs.divide(rows), pairs.headline(rows), strict=True
+    ):
+        found = texts.classes_of(row) & set(names)
+        if part == 'test' and head and len(found) == 1:
+            chosen.append(folder / row['file'])
+            labels.append(names.index(*found))
+    embedder = Embedder.from_pretrained('astroclip-small')
+    macro, _, _ = zero_shot_accuracy(
+        embedder.embed_images(chosen), embedder.embed_text(names), labels
+    )
+    assert macro.value > 0.8
