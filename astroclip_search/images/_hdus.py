@@ -101,6 +101,8 @@ def card(header, key, kind, default=None):
         return default
     if isinstance(value, bool):
         return value if kind is bool else default
+    if isinstance(value, str) and not value.isprintable():
+        return default
     if kind is float and isinstance(value, int | float):
         try:
             value = float(value)

@@ -134,3 +134,15 @@ def test_hostile_compression(tmp_path, key, value):
     path.write_bytes(raw[:at] + card + raw[at + 80 :])
     with pytest.raises(AstroClipError, match=r'damaged|missing|no image'):
         read_image(path)
+
+
+@pytest.mark.parametrize('key', ['CTYPE2', 'TELESCOP', 'CRVAL1'])
+def test_unprintable_cards(tmp_path, key):
+    raw = FILES['plain.fits']
+    at = raw.index(f'{key:8s}='.encode())
+    path = tmp_path / 'a.fits'
+    path.write_bytes(raw[: at + 10] + b"=\x0b'A\xff'" + raw[at + 16 :])
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', AstroClipWarning)
+        image = read_image(path)
+    assert image_facts(image)['t_exptime'] == 10
