@@ -46,7 +46,7 @@ def to_obscore(reply):
     -------
     table : `~astropy.table.QTable`
         A row for each row of the reply, in order, with a unique ``id``, and
-        those columns of `astroclip_search.obscore.COLUMNS` that the reply
+        those columns of ``astroclip_search.obscore.COLUMNS`` that the reply
         knows; times in MJD, wavelengths in m, unknown values masked. In
         ``s_region`` the frame reads ICRS where the reply has J2000, FK5 or
         GSC1. Addresses are ``https``; what cannot be fetched is masked.
