@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-BATCH = 50_000
+BATCH = 25_000
 PAIRS = 7
 
 

@@ -113,7 +113,7 @@ def add_rows(collection, table, vectors, ids=None):
             known=snapshot.facts,
             ids=ids,
         )
-        there = snapshot.locate(ids)
+        there = snapshot.locate(ids, rows.keys)
         if (there >= 0).any():
             twice = ids[int(np.flatnonzero(there >= 0)[0])]
             msg = (

@@ -19,6 +19,9 @@ __all__ = []
 # counted, and it costs a fraction of a millisecond.
 _SAMPLE = 1 << 13
 
+# Entries, less one, of the table in which keys are looked up.
+_TABLE = (1 << 20) - 1
+
 # How often a reader looks again when a writer removed what it was to open.
 _TRIES = 20
 
@@ -309,7 +312,7 @@ class Snapshot:
                 pictures[place] = picture
         return pictures
 
-    def locate(self, ids):
+    def locate(self, ids, keys=None):
         """
         Find rows by their ids.
 
@@ -317,6 +320,8 @@ class Snapshot:
         ----------
         ids : sequence of str
             Ids.
+        keys : (k,) `~numpy.ndarray`, uint64, optional
+            Their hashes, where they are known.
 
         Returns
         -------
@@ -327,7 +332,7 @@ class Snapshot:
         rows = np.full(len(ids), -1, np.int64)
         if not ids:
             return rows
-        wanted = hash_text(ids)
+        wanted = hash_text(ids) if keys is None else keys
         order = np.argsort(wanted, kind='stable')
         ranked = wanted[order]
         for start, segment in zip(self.starts, self.segments, strict=False):
@@ -384,9 +389,14 @@ def _members(keys, ranked):
     """Places of the keys that are among others, which are ascending."""
     if len(ranked) == 1:
         return np.flatnonzero(keys == ranked[0])
-    at = np.searchsorted(ranked, keys)
+    # A table of low bits rules nearly all out, at a few ns each.
+    bits = keys.view(np.int64) & _TABLE
+    table = np.zeros(_TABLE + 1, bool)
+    table[ranked.view(np.int64) & _TABLE] = True
+    places = np.flatnonzero(table[bits])
+    at = np.searchsorted(ranked, keys[places])
     at[at == len(ranked)] = 0
-    return np.flatnonzero(ranked[at] == keys)
+    return places[ranked[at] == keys[places]]
 
 
 def _open_all(folder, manifest, known):
