@@ -107,7 +107,7 @@ def write(table, form, output):
     """
     if output is None:
         if form == 'json':
-            sys.stdout.write(to_json(table))
+            sys.stdout.write(to_json(columns(table)))
         else:
             sys.stdout.flush()
             _write_votable(table, sys.stdout.buffer)
@@ -117,7 +117,7 @@ def write(table, form, output):
     try:
         with new.open('wb') as file:
             if form == 'json':
-                file.write(to_json(table).encode())
+                file.write(to_json(columns(table)).encode())
             elif form == 'votable':
                 _write_votable(table, file)
         if form not in ('json', 'votable'):
@@ -169,21 +169,20 @@ def _unknown(value):
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def to_json(table):
+def to_json(data):
     """
-    Write a table as a list of rows.
+    Write columns as a list of rows.
 
     Parameters
     ----------
-    table : `~astropy.table.Table`
-        The table; units are those of its columns.
+    data : dict of list
+        Values of each column; None is unknown.
 
     Returns
     -------
     text : str
         JSON, a row on a line.
     """
-    data = columns(table)
     rows = [
         json.dumps(dict(zip(data, row, strict=True)), ensure_ascii=False)
         for row in zip(*data.values(), strict=True)

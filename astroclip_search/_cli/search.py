@@ -10,6 +10,7 @@ from astroclip_search._cli._output import (
     columns,
     output_format,
     print_table,
+    to_json,
     write,
 )
 from astroclip_search.exceptions import QueryError
@@ -152,25 +153,33 @@ def run(args):
     query = _query(args)
     position, radius = _place(args)
     where = _where(args.where)
-    from astroclip_search._search import search
+    from astroclip_search import _search
 
-    found = search(
-        query,
-        collection=args.collection,
-        position=position,
-        radius=radius,
-        where=where,
-        limit=args.limit,
-        group_by=args.group_by,
-        embedder=args.model,
-    )
-    if form != 'text':
-        write(found, form, args.output)
-    elif len(found):
-        _show(columns(found), len(found))
-    if not len(found):
+    options = {
+        'collection': args.collection,
+        'where': where,
+        'group_by': args.group_by,
+        'limit': args.limit,
+        'embedder': args.model,
+    }
+    plain = form == 'text' or (form == 'json' and args.output is None)
+    if query is None or position is not None or not plain:
+        found = _search.search(
+            query, position=position, radius=radius, **options
+        )
+        if not plain:
+            write(found, form, args.output)
+        found = columns(found)
+    else:
+        found = _search.search_values(query, **options)
+    n_rows = len(found['rank'])
+    if plain and form == 'json':
+        sys.stdout.write(to_json(found))
+    elif plain and n_rows:
+        _show(found, n_rows)
+    if not n_rows:
         sys.stderr.write('astroclip-search: nothing found\n')
-    return 0 if len(found) else 1
+    return 0 if n_rows else 1
 
 
 def _query(args):

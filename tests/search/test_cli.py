@@ -73,6 +73,29 @@ def test_search_json_is_what_search_returns(
         assert (row['s_ra'] is not None) == known_place
 
 
+def test_both_ways_to_search_agree(capsys, known, here):
+    """Tables are not even imported on the short way."""
+    command = ['search', 'dust', *known, '--limit', 80]
+    _, out, _ = run(capsys, *command, '--json')
+    run(capsys, *command, '--json', '--output', 'out.json')
+    assert json.loads(out) == json.loads((here / 'out.json').read_text())
+
+
+def test_search_imports_nothing_heavy(known):
+    program = (
+        f'{PROGRAM.partition("; sys.exit")[0]}; main(sys.argv[1:]); '
+        'heavy = {"torch", "scipy", "matplotlib", "mocpy", "transformers", '
+        '"astropy.table", "astropy.coordinates"} & set(sys.modules); '
+        'sys.exit(" ".join(heavy) or 0)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program, 'search', 'dust', *known],
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr == b''
+
+
 def test_search_table_for_people(capsys, known):
     status, out, _ = run(capsys, 'search', 'dust', *known, '--limit', 3)
     header, *lines = out.splitlines()
@@ -320,7 +343,7 @@ def test_interrupt(capsys, known, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('astroclip_search._search.search', interrupted)
+    monkeypatch.setattr('astroclip_search._search.search_values', interrupted)
     status, out, err = run(capsys, 'search', 'x', *known)
     assert (status, out) == (130, '')
     assert err == 'astroclip-search: interrupted\n'
