@@ -24,6 +24,13 @@ _SIP = re.compile(r'(A|B|AP|BP)_(ORDER|DMAX|\d_\d)')
 _PLATE = re.compile(
     r'AMD[XY]\d\d?|PPO\d|PLT(RA[HMS]|DEC(SN|[DMS])|SCALE)|[XY]PIXELSZ|CNPIX[12]'
 )
+_PLATE_PARTS = (
+    *(f'AMD{axis}{n}' for axis in 'XY' for n in range(1, 14)),
+    *(f'PPO{n}' for n in range(1, 7)),
+    *(f'PLT{part}' for part in ('RAH', 'RAM', 'RAS', 'DECSN', 'DECD', 'DECM',
+                                'DECS')),
+    'CNPIX1', 'CNPIX2', 'XPIXELSZ', 'YPIXELSZ',
+)  # fmt: skip
 _ANGLE = re.compile(r'CRVAL|CROTA|(LON|LAT)POLE')
 _CELESTIAL = re.compile(
     r'(RA--|DEC-|[GESH]L(ON|AT)|[HC]P?L[NT]-|HPL[NT]|[A-Z]{2}L[NT]).?-*'
@@ -127,6 +134,7 @@ def _clean(header):
             continue
         if value is not None:
             clean[key] = value
+    _complete_plate(clean)
     if not _celestial_keys(clean) and 'AMDX1' not in clean:
         return None, None
     order = max(
@@ -141,6 +149,18 @@ def _clean(header):
         for key in [k for k in clean if _SIP.fullmatch(k)]:
             del clean[key]
     return clean, None
+
+
+def _complete_plate(clean):
+    """Drop an old plate solution if a part is missing."""
+    # wcslib writes beyond its memory where only some of the cards are there.
+    kinds = {clean.get(f'CTYPE{n}', '') for n in '12'}
+    if kinds in ({''}, {'RA---TAN', 'DEC--TAN'}) and all(
+        key in clean for key in _PLATE_PARTS
+    ):
+        return
+    for key in [key for key in clean if _PLATE.fullmatch(key)]:
+        del clean[key]
 
 
 def _celestial_axis(header, key):

@@ -37,7 +37,8 @@ KEYS = (
     'A_ORDER', 'B_ORDER', 'AP_ORDER', 'BP_ORDER', 'A_0_2', 'B_2_0', 'A_9_9',
     'A_DMAX', 'CPDIS1', 'CPDIS2', 'DP1', 'DP2', 'CPERR1', 'D2IMDIS1',
     'D2IMDIS2', 'D2IM1', 'D2IMERR1', 'AXISCORR', 'D2IMEXT', 'CQDIS1', 'DQ1',
-    'WAT0_001', 'WAT1_001', 'WAT2_001', 'PPO3', 'AMDX1', 'AMDY1', 'PLTSCALE',
+    'WAT0_001', 'WAT1_001', 'WAT2_001', 'PPO3', 'AMDX1', 'AMDY13',
+    'AMDX99', 'PLTRAH', 'PLTDECSN', 'XPIXELSZ', 'CNPIX1', 'PPO9', 'AMDY1', 'PLTSCALE',
     'TELESCOP', 'INSTRUME', 'OBJECT', 'EXPTIME', 'EXPSTART', 'SATURATE',
     'MP_SAT', 'CONTINUE', 'HIERARCH', 'INHERIT', 'CHECKSUM', 'DATASUM',
 )  # fmt: skip
@@ -187,6 +188,21 @@ def generated_files():
         )  # fmt: skip
         tables.append(table)
     keep('lookup.fits', fits.PrimaryHDU(sky, lookup), *tables)
+    # A plate solution as the Digitized Sky Survey writes it, and no other.
+    plate = fits.Header()
+    for key, value in zip(
+        ('PLTRAH', 'PLTRAM', 'PLTRAS', 'PLTDECSN', 'PLTDECD', 'PLTDECM',
+         'PLTDECS', 'CNPIX1', 'CNPIX2', 'XPIXELSZ', 'YPIXELSZ', 'PLTSCALE'),
+        (5, 42, 23.86, '-', 4, 56, 47.9, 8400, 8200, 15.0, 15.0, 67.2),
+        strict=True,
+    ):  # fmt: skip
+        plate[key] = value
+    for n in range(1, 7):
+        plate[f'PPO{n}'] = 177500.0 if n in (3, 6) else 0.0
+    for n in range(1, 21):
+        plate[f'AMDX{n}'] = 67.2 if n == 1 else 0.0
+        plate[f'AMDY{n}'] = 67.2 if n == 1 else 0.0
+    keep('plate.fits', fits.PrimaryHDU(sky, plate))
     files['plain.fits.gz'] = gzip.compress(files['plain.fits'], mtime=0)
     colours = rng.integers(0, 255, (32, 40, 3), dtype=np.uint8)
     for kind, mode in (

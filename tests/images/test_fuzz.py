@@ -5,6 +5,7 @@ Damaged and hostile files end in a picture or in an error of ours.
 `benchmarks/images_fuzz.py` runs many more, in processes with limits.
 """
 
+import io
 import sys
 import time
 import warnings
@@ -146,3 +147,20 @@ def test_unprintable_cards(tmp_path, key):
         warnings.simplefilter('ignore', AstroClipWarning)
         image = read_image(path)
     assert image_facts(image)['t_exptime'] == 10
+
+
+@pytest.mark.parametrize('key', ['AMDX1', 'PPO3', 'PLTRAH', 'CTYPE1', None])
+def test_part_of_a_plate_solution(key):
+    # Some of these make wcslib overrun its memory where they reach it.
+    with fits.open(io.BytesIO(FILES['plate.fits'])) as hdus:
+        header, data = hdus[0].header, hdus[0].data.copy()
+    if key is None:
+        assert read_image((data, header)).coordinates is not None
+        return
+    alone = fits.Header({'EPOCH': 0.0, key: 100.0})
+    assert read_image((data, alone)).wcs is None
+    if key == 'CTYPE1':
+        header[key] = 'GLON-AIT'
+    else:
+        del header[key]
+    assert read_image((data, header)).wcs is None
