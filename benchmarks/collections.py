@@ -78,18 +78,25 @@ def say(what, value):
     sys.stdout.flush()
 
 
-def pairs(ours, theirs, queries):
-    """Median time of each, and median of the ratios, interleaved."""
+def pairs(what, ours, theirs, queries):
+    """Medians of times and of their ratios, interleaved; wall and CPU."""
     times = []
     for query in queries:
         row = []
         for function in (ours, theirs):
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             function(query)
-            row.append(time.perf_counter() - begun)
+            used = time.process_time() - used
+            row.append((time.perf_counter() - begun, used))
         times.append(row)
     times = np.array(times)
-    return (*(1e3 * np.median(times, 0)), np.median(times[:, 0] / times[:, 1]))
+    for k, clock in enumerate(('wall', 'CPU')):
+        mine, others = 1e3 * np.median(times[:, :, k], 0)
+        ratio = np.median(times[:, 0, k] / times[:, 1, k])
+        say(
+            f'{what}, {clock}',
+            f'{mine:.2f} / {others:.2f} ms = {ratio:.2f} = 1/{1 / ratio:.1f}',
+        )
 
 
 def rank(collection, queries):
@@ -111,24 +118,18 @@ def rank(collection, queries):
         for q in queries
     ]
     say('recall at 10', f'{np.mean(recall):.4f}')
-    for _ in range(2):
-        mine, theirs, ratio = pairs(ours, bare, queries)
-        say(
-            'search / float32 torch',
-            f'{mine:.1f} / {theirs:.1f} ms = {ratio:.2f}',
-        )
+    pairs('search / float32 torch', ours, bare, queries)
     try:
         import faiss
     except ImportError:
         return
     index = faiss.IndexFlatIP(collection.dim)
     index.add(vectors)
-    mine, theirs, ratio = pairs(
-        ours, lambda q: index.search(q[None], 10), queries
-    )
-    say(
+    pairs(
         'search / faiss IndexFlatIP',
-        f'{mine:.1f} / {theirs:.1f} ms = {ratio:.2f}',
+        ours,
+        lambda q: index.search(q[None], 10),
+        queries,
     )
 
 
@@ -142,14 +143,11 @@ def cones(collection, queries):
     radius = np.arccos(1 - 2 * 0.01) * u.rad
     center = SkyCoord(10 * u.deg, 20 * u.deg)
     collection.search(queries[0], position=center, radius=radius)
-    mine, theirs, ratio = pairs(
+    pairs(
+        'cone of 1 % / all',
         lambda q: collection.search(q, position=center, radius=radius),
         collection.search,
         queries,
-    )
-    say(
-        'cone of 1 % / all',
-        f'{mine:.2f} / {theirs:.1f} ms = 1/{1 / ratio:.1f}',
     )
     snapshot = collection._snapshot
     table = collection._snapshot.table(snapshot.all_rows(), ['s_ra', 's_dec'])
@@ -184,34 +182,42 @@ def cones(collection, queries):
 _COLD = """
 import time, sys
 import numpy as np
-import astroclip_search.collections._find, onnxruntime, pyarrow.ipc
 {torch}
 from astroclip_search import Collection
 query = np.load(sys.argv[2])
+Collection.open(sys.argv[3]).search(query)  # loads the libraries
 def anonymous():
     with open('/proc/self/status') as file:
         return next(int(l.split()[1]) for l in file if 'RssAnon' in l) / 1024
 before = anonymous()
-begun = time.perf_counter()
+begun, used = time.perf_counter(), time.process_time()
 collection = Collection.open(sys.argv[1])
 opened = time.perf_counter()
 collection.search(query, limit=10)
-done = time.perf_counter()
+done, used = time.perf_counter(), time.process_time() - used
 print(f'{{1e3 * (opened - begun):.0f}} + {{1e3 * (done - opened):.0f}} ms, '
+      f'{{1e3 * used:.0f}} ms of CPU, '
       f'{{anonymous() - before:.0f}} MB more (of {{anonymous():.0f}})')
 """
 
 
 def cold(collection, query):
     """Open and first search in a new process with the libraries loaded."""
+    from astroclip_search import Collection
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'query.npy'
         np.save(file, query)
+        tiny = Path(folder) / 'tiny'
+        few = rows_of(
+            np.random.default_rng(0), 5000, len(query), 0, query[None]
+        )
+        Collection.create(tiny, dim=len(query)).add(few[0], vectors=few[1])
         for name, line in (('torch', 'import torch'), ('onnxruntime', '')):
             code = _COLD.format(torch=line)
             for _ in range(3):
                 done = subprocess.run(
-                    [sys.executable, '-c', code, collection.path, file],
+                    [sys.executable, '-c', code, collection.path, file, tiny],
                     check=True,
                     capture_output=True,
                     text=True,
@@ -249,14 +255,11 @@ def approximate(collection, queries):
     begun = time.perf_counter()
     facts = collection.build_index()
     say('index', f'{facts}, {time.perf_counter() - begun:.0f} s')
-    mine, theirs, ratio = pairs(
+    pairs(
+        'approximate / exact',
         lambda q: collection.search(q, limit=10, approximate=True),
         lambda q: collection.search(q, limit=10),
         queries,
-    )
-    say(
-        'approximate / exact',
-        f'{mine:.2f} / {theirs:.1f} ms = 1/{1 / ratio:.1f}',
     )
 
 

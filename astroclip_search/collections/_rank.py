@@ -24,8 +24,10 @@ __all__ = []
 # Up to this many rows the vectors themselves are multiplied at once.
 _DIRECT = 4096
 
-# Rows that are scanned or gathered at once: bounds the memory.
+# Rows that are gathered at once, and rows that are scanned: both bound the
+# memory, and the second how often threads wait for each other.
 _CHUNK = 1 << 16
+_SCAN = 1 << 18
 
 # Values that are sorted to guess where the best begin.
 _SAMPLE = 1 << 14
@@ -187,8 +189,9 @@ def approximate_values(codes, scales, query):
 
 def _scan(codes, scales, query, out, rows=None):
     """Approximate similarities of rows of a segment, in pieces."""
-    for start in range(0, len(out), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    step = _SCAN if rows is None else _CHUNK
+    for start in range(0, len(out), step):
+        part = slice(start, start + step)
         if rows is None:
             query.products(codes[part], scales[part], out[part])
         else:
