@@ -2,17 +2,12 @@
 """Settings of the whole test run."""
 
 import os
-import sys
-from pathlib import Path
 
 # Small matrices on shared machines: threads only get in each other's way.
 os.environ.setdefault('OMP_NUM_THREADS', '2')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
 os.environ.setdefault('MPLBACKEND', 'Agg')
-
-# Helpers shared by the test folders (_shared, _tiny).
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_configure(config):
