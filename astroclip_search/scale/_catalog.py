@@ -8,7 +8,7 @@ import numpy as np
 
 from astroclip_search._optional import require
 from astroclip_search.exceptions import AstroClipError, CollectionError
-from astroclip_search.scale import _partition
+from astroclip_search.scale._arrow import new_columns
 from astroclip_search.scale._facts import (
     ORDER,
     VECTOR,
@@ -83,7 +83,7 @@ def facts_of(catalog):
             raise CollectionError(msg)
     facts.columns = {
         **{n: f for n, f in facts.columns.items() if n in catalog.columns},
-        **_partition.new_columns(catalog.dtypes, facts.columns),
+        **new_columns(catalog.dtypes, facts.columns),
     }
     return facts
 

@@ -8,6 +8,7 @@ import numpy as np
 from astroclip_search._optional import require
 from astroclip_search.exceptions import AstroClipWarning, QueryError
 from astroclip_search.scale import _partition
+from astroclip_search.scale._arrow import new_columns
 from astroclip_search.scale._catalog import compute, open_catalog
 from astroclip_search.scale._facts import CatalogFacts
 from astroclip_search.scale._merge import join
@@ -130,7 +131,7 @@ def _join_result(result, other, options):
     joined = _match(frame, other, options)
     columns = {
         name: facts
-        for name, facts in _partition.new_columns(joined.dtypes, {}).items()
+        for name, facts in new_columns(joined.dtypes, {}).items()
         if not name.startswith(_ROW)
     }
     kinds = {_ROW: 'int', **{n: f['kind'] for n, f in columns.items()}}

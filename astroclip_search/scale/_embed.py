@@ -13,6 +13,7 @@ from astroclip_search._optional import require
 from astroclip_search._progress import progress_bar
 from astroclip_search.exceptions import AstroClipError, CollectionError
 from astroclip_search.scale import _embed_part
+from astroclip_search.scale._collect import collect, where_is
 
 __all__ = ['EmbedReport', 'embed_catalog']
 
@@ -124,7 +125,7 @@ def embed_catalog(
     work = [
         _embed_part.Work(
             str(file),
-            tuple((job.name, *_where(job)) for job in part),
+            tuple((job.name, *where_is(job)) for job in part),
             name,
             model.fingerprint,
             json.dumps(model.rendering.to_dict(), sort_keys=True),
@@ -134,7 +135,7 @@ def embed_catalog(
     ]
     todo = [one for one in work if not _embed_part.finished(one)]
     _run(todo, progress)
-    report = _collect(path, model, parts, files, columns, meta, progress)
+    report = collect(path, model, parts, files, columns, meta, progress)
     shutil.rmtree(folder)
     return EmbedReport(
         *report[:2], len(work), len(work) - len(todo), report[2]
@@ -154,14 +155,6 @@ def _model(embedder):
     source = getattr(model, '_source', None)
     place = getattr(source, 'path', None) or model.name
     return model, str(place)
-
-
-def _where(job):
-    """Where the image of a job is, and why it is nowhere."""
-    address = job.values.get('access_url', '') or ''
-    if job.path is None and address.startswith(('http://', 'https://')):
-        return address, None
-    return job.path or '', job.error
 
 
 def _run(work, progress):
@@ -207,76 +200,3 @@ def _results(tasks):
             yield future.result()
     finally:
         client.cancel(futures)
-
-
-def _collect(path, model, parts, files, columns, meta, progress):
-    """Put partitions together, one at a time."""
-    from astroclip_search.collections import Collection
-    from astroclip_search.collections._add import failures_of
-    from astroclip_search.collections._change import writing
-    from astroclip_search.collections._embed import _to_table
-    from astroclip_search.collections._prepare import prepare
-
-    part = path.with_name(f'.{path.name}.partial')
-    shutil.rmtree(part, ignore_errors=True)
-    failures, known, added, segments = [], {}, 0, []
-    try:
-        made = Collection.create(
-            part,
-            dim=model.dim,
-            fingerprint=model.fingerprint,
-            rendering=model.rendering,
-            meta=meta,
-        )
-        with writing(made) as writer:
-            for jobs, file in progress_bar(
-                list(zip(parts, files, strict=True)),
-                show=progress,
-                unit='partition',
-                leave=False,
-            ):
-                done = _embed_part.read(file)
-                failures += [
-                    (job.name, _where(job)[0], item.reason)
-                    for job, item in zip(jobs, done, strict=True)
-                    if item.vector is None
-                ]
-                good = [
-                    (job, item)
-                    for job, item in zip(jobs, done, strict=True)
-                    if item.vector is not None
-                ]
-                if not good:
-                    continue
-                values = [_values(job, item) for job, item in good]
-                rows, _ = prepare(
-                    _to_table(values, columns),
-                    np.stack([item.vector for _, item in good]),
-                    dim=model.dim,
-                    known=known,
-                    ids=[job.name for job, _ in good],
-                )
-                rows.thumbnails = [item.thumbnail for _, item in good]
-                for key, (_, _, facts) in rows.columns.items():
-                    known.setdefault(key, facts)
-                segments += writer.write(rows)
-                added += len(rows)
-            writer.commit(segments=segments, model=model.name)
-        part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    table = failures_of(failures)
-    if failures:
-        file = path.with_name(f'{path.name}.failures.ecsv')
-        table.write(file, format='ascii.ecsv', overwrite=True)
-    collection = Collection.open(path)
-    if len(segments) > 1:
-        collection.compact()
-    return collection, added, table
-
-
-def _values(job, item):
-    values = {**item.facts, **job.values, 'id': job.name}
-    if job.address:
-        values['access_url'] = job.address
-    return values

@@ -220,20 +220,3 @@ def open_structure(path):
         msg = f'{str(path)!r} is no HATS catalogue that can be read ({exc})'
         raise CollectionError(msg) from exc
     return getattr(structure, 'main_catalog', structure)
-
-
-def in_order(pixels):
-    """
-    Sort cells as they lie on the curve of HEALPix.
-
-    Parameters
-    ----------
-    pixels : iterable of `hats.pixel_math.HealpixPixel`
-        Cells of any order.
-
-    Returns
-    -------
-    pixels : list
-        The same.
-    """
-    return sorted(pixels, key=lambda p: p.pixel << 2 * (ORDER - p.order))

@@ -2,11 +2,10 @@
 """The best rows of all partitions become results."""
 
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from astroclip_search.scale._facts import BACKGROUND
+from astroclip_search.scale._arrow import no_values
 
 __all__ = []
 
@@ -57,8 +56,6 @@ def join(pieces, columns):
     joined : dict
         Values and mask of each column.
     """
-    from astroclip_search.scale._read import no_values
-
     joined = {}
     for name, facts in columns.items():
         parts = [piece[name] for piece in pieces]
@@ -143,55 +140,6 @@ class FoundRows:
             piece = (np.arange(n), choose(values, rows), mask[rows])
             columns[name] = to_column([piece], n, self.columns[name])
         return Table(columns, copy=False)
-
-
-class Background:
-    """
-    The vectors that lie with a catalogue and tell what chance does.
-
-    Parameters
-    ----------
-    facts : CatalogFacts
-        What is known of the catalogue.
-    """
-
-    def __init__(self, facts):
-        path = Path(facts.home) / BACKGROUND
-        self._vectors = None
-        if path.exists():
-            self._vectors = np.load(path, allow_pickle=False)
-
-    @cached_property
-    def _codes(self):
-        from astroclip_search.collections._write import quantize
-
-        return quantize(self._vectors)[:2]
-
-    def rates(self, query):
-        """
-        Find how often chance does as well, as a collection does.
-
-        Parameters
-        ----------
-        query : (d,) `~numpy.ndarray`, float32
-            Unit vector.
-
-        Returns
-        -------
-        rates : BackgroundRates or None
-            A function of the similarity; None without a background.
-        """
-        from astroclip_search.collections._rank import (
-            _DIRECT,
-            approximate_values,
-        )
-        from astroclip_search.collections.calibration import BackgroundRates
-
-        if self._vectors is None:
-            return None
-        if len(self._vectors) <= _DIRECT:
-            return BackgroundRates(self._vectors.astype(np.float32) @ query)
-        return BackgroundRates(approximate_values(*self._codes, query))
 
 
 def tell(facts, best, told):

@@ -9,10 +9,11 @@ import numpy as np
 
 from astroclip_search._progress import progress_bar
 from astroclip_search.exceptions import CollectionError
+from astroclip_search.scale._arrow import plain_values, vectors_of
+from astroclip_search.scale._cells import in_order
 from astroclip_search.scale._facts import (
     VECTOR,
     CatalogFacts,
-    in_order,
     open_structure,
 )
 
@@ -20,8 +21,6 @@ __all__ = ['from_hats']
 
 # Rows that become a segment together: bounds the memory.
 _ROWS = 1 << 17
-
-_DTYPES = {'float': np.float64, 'int': np.int64, 'bool': bool}
 
 
 def from_hats(source, path=None, *, overwrite=False, progress=None):
@@ -129,43 +128,6 @@ def _join(known, keys, source):
     return joined
 
 
-def vectors_of(column, dim, where):
-    """
-    View a column of vectors as an array.
-
-    Parameters
-    ----------
-    column : `pyarrow.ChunkedArray`
-        Lists of numbers, of one length.
-    dim : int
-        That length.
-    where : str
-        What a message names.
-
-    Returns
-    -------
-    vectors : (n, dim) `~numpy.ndarray`
-        float16, or what the column holds.
-
-    Raises
-    ------
-    CollectionError
-        If a vector is missing or has another length.
-    """
-    parts = [
-        chunk.flatten().to_numpy(zero_copy_only=False)
-        for chunk in column.chunks
-    ] or [np.empty(0, np.float16)]
-    values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if column.null_count or len(values) != len(column) * dim:
-        msg = (
-            f'the column {VECTOR!r} of {where} does not hold {dim} numbers '
-            'in each row; write the catalogue again'
-        )
-        raise CollectionError(msg)
-    return values.reshape(-1, dim)
-
-
 def to_rows(table, facts, where):
     """
     Make rows of a collection of rows in Arrow.
@@ -204,48 +166,3 @@ def to_rows(table, facts, where):
     hpx, xyz = place(ra, dec, no_ra | no_dec)
     vectors = vectors_of(table[VECTOR], facts.dim, repr(str(where)))
     return Rows(columns, vectors, hash_text(columns['id'][0]), hpx, xyz)
-
-
-def plain_values(column, kind):
-    """
-    Read a column of Arrow.
-
-    Parameters
-    ----------
-    column : `pyarrow.ChunkedArray`
-        The column.
-    kind : str
-        What it holds: 'str', 'float', 'int' or 'bool'.
-
-    Returns
-    -------
-    values : list of str or (n,) `~numpy.ndarray`
-        Anything where there is no value.
-    mask : (n,) `~numpy.ndarray` of bool
-        True where there is none.
-    """
-    mask = column.is_null().to_numpy(zero_copy_only=False)
-    mask = np.asarray(mask, bool)
-    if kind == 'str':
-        return ['' if v is None else v for v in column.to_pylist()], mask
-    values = column.fill_null(False if kind == 'bool' else 0)
-    values = values.to_numpy(zero_copy_only=False).astype(_DTYPES[kind])
-    return values, mask
-
-
-def no_values(kind):
-    """
-    Make a column without rows.
-
-    Parameters
-    ----------
-    kind : str
-        What it holds.
-
-    Returns
-    -------
-    values, mask : object
-        As `plain_values` returns them.
-    """
-    values = [] if kind == 'str' else np.empty(0, _DTYPES[kind])
-    return values, np.empty(0, bool)

@@ -7,6 +7,7 @@ import numpy as np
 
 from astroclip_search.exceptions import QueryError
 from astroclip_search.scale import _partition
+from astroclip_search.scale._background import Background
 from astroclip_search.scale._catalog import (
     compute,
     delayed,
@@ -16,12 +17,12 @@ from astroclip_search.scale._catalog import (
 )
 from astroclip_search.scale._facts import VECTOR
 from astroclip_search.scale._merge import (
-    Background,
     FoundRows,
     merge,
     tell,
     to_result,
 )
+from astroclip_search.scale._view import view_of
 
 __all__ = ['search_hats']
 
@@ -107,7 +108,7 @@ def search_hats(
     filters = {k: v for k, v in filters.items() if v is not None}
     names = _names(facts, filters)
     # Refuse before anything is read.
-    filter_rows(_partition.view_of(catalog.meta, facts, names), **filters)
+    filter_rows(view_of(catalog.meta, facts, names), **filters)
     catalog = prune(catalog, filters)
     best = _scan(catalog, facts, queries, limit, names, filters)
     picked = [merge(best, i, limit) for i in range(len(queries))]

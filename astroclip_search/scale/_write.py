@@ -10,6 +10,7 @@ import numpy as np
 
 from astroclip_search._progress import progress_bar
 from astroclip_search.exceptions import CollectionError
+from astroclip_search.scale._cells import divide
 from astroclip_search.scale._facts import (
     BACKGROUND,
     INDEX,
@@ -20,9 +21,6 @@ from astroclip_search.scale._facts import (
 )
 
 __all__ = ['to_hats']
-
-# Cells are not divided further than this (26 arcsec).
-_DEEPEST = 13
 
 # Rows that Parquet compresses together.
 _ROW_GROUP = 1 << 14
@@ -118,35 +116,6 @@ def _move(part, path):
             old.rename(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def divide(counts, most):
-    """
-    Divide the sky into cells of bounded numbers of rows.
-
-    Parameters
-    ----------
-    counts : callable
-        Number of rows from one index of order 29 up to another.
-    most : int
-        Most rows of a cell.
-
-    Returns
-    -------
-    cells : list of tuple of int
-        Order, pixel, number of rows; in the order of the curve.
-    """
-    cells = []
-    stack = [(0, pixel) for pixel in reversed(range(12))]
-    while stack:
-        order, pixel = stack.pop()
-        shift = 2 * (ORDER - order)
-        n = counts(pixel << shift, (pixel + 1) << shift)
-        if n > most and order < _DEEPEST:
-            stack += [(order + 1, 4 * pixel + i) for i in (3, 2, 1, 0)]
-        elif n:
-            cells.append((order, pixel, n))
-    return cells
 
 
 def _write_cells(snapshot, folder, partition_rows, progress):
