@@ -34,7 +34,7 @@ def commands(data, quick):
     yield 'images.py', ['speed', 'fidelity', 'throughput', '--data', data]
     yield 'embedding.py', ['--data', f'{data}/pairs']
     for n in rows:
-        yield 'collections.py', ['--rows', n]
+        yield 'collection.py', ['--rows', n]
     yield 'training.py', ['speed', 'memory']
     yield 'archive_faults.py', []
     if not quick:

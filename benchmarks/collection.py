@@ -4,7 +4,7 @@ Measure collections against what they must beat.
 
 Ratios are medians of interleaved pairs in one run::
 
-    python benchmarks/collections.py --rows 100000 --dim 384
+    python benchmarks/collection.py --rows 100000 --dim 384
 
 A million rows of 384 dimensions take 1.3 GB of disk and 3 GB of memory; the
 collection lies in ``--folder`` and is removed at the end.
