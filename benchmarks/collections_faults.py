@@ -16,11 +16,11 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -138,26 +138,59 @@ def check(path, told):
     return len(numbers)
 
 
-def faults(path, number, *, quota, longest=1.0):
+def start(function, *args):
+    """Run a function in a process of its own, which has all loaded."""
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.dup2(send, 1)
+            sys.stdout = os.fdopen(1, 'w')
+            function(*args)
+            status = 0
+        except BaseException:
+            sys.stdout.write(f'error {traceback.format_exc()!r}\n')
+            sys.stdout.flush()
+        finally:
+            os._exit(status)
+    os.close(send)
+    return child, os.fdopen(receive)
+
+
+def warm_up():
+    """Load what a change needs, so that kills meet changes, not imports."""
+    from astroclip_search import Collection
+
+    with tempfile.TemporaryDirectory() as folder:
+        collection = Collection.create(Path(folder) / 'c', dim=DIM)
+        table, vectors = rows_of(range(30))
+        collection.add(table, vectors=vectors)
+        collection.update(table[:3])
+        collection.remove('row-1')
+        collection.compact()
+        collection.verify()
+        collection.search(vectors[0])
+
+
+def faults(path, number, *, quota, longest=0.5):
     """Let writers fail so often; say how the collection was after each."""
     rng = random.Random(number)
-    sizes = []
+    sizes, changes = [], 0
     for k in range(number):
-        writer = subprocess.Popen(
-            [sys.executable, __file__, '--write', path, str(k), str(quota)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        first = writer.stdout.readline()
-        if not quota:
-            time.sleep(rng.uniform(0, longest))
-            writer.kill()
-        rest, errors = writer.communicate(timeout=60)
-        if 'Error' in errors:
-            raise RuntimeError(errors)
-        sizes.append(check(path, [first, *rest.splitlines()]))
-    return sizes
+        child, output = start(write, path, k, quota)
+        with output:
+            lines = [output.readline()]
+            if not quota:
+                time.sleep(rng.uniform(0, longest))
+                os.kill(child, signal.SIGKILL)
+            lines += output.readlines()
+        os.waitpid(child, 0)
+        changes += sum(line.startswith('is') for line in lines) - 1
+        if any(line.startswith('error') for line in lines):
+            raise RuntimeError(lines[-1])
+        sizes.append(check(path, lines))
+    return sizes, changes
 
 
 def read(path, seconds):
@@ -181,35 +214,27 @@ def read(path, seconds):
 
 def readers(path, number, seconds):
     """Readers beside a writer see committed states alone."""
-    writer = subprocess.Popen(
-        [sys.executable, __file__, '--write', path, '1', '0'],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    child, output = start(write, path, 1, 0)
     told = []
-    listener = threading.Thread(target=lambda: told.extend(writer.stdout))
+    listener = threading.Thread(target=lambda: told.extend(output))
+    running = [start(read, path, seconds) for _ in range(number)]
     listener.start()
-    running = [
-        subprocess.Popen(
-            [sys.executable, __file__, '--read', path, str(seconds)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(number)
-    ]
-    ended = [reader.communicate() for reader in running]
-    writer.kill()
+    lines = []
+    for reader, answers in running:
+        with answers:
+            lines += answers.readlines()
+        os.waitpid(reader, 0)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     listener.join()
-    writer.stdout.close()
-    writer.wait()
+    output.close()
     states = {line.partition(' ')[2].strip() for line in told}
+    errors = [line for line in (*lines, *told) if line.startswith('error')]
     seen = [
         line.partition(' ')[2].strip()
-        for out, _ in ended
-        for line in out.splitlines()
+        for line in lines
+        if line.startswith('saw')
     ]
-    errors = [err for _, err in ended if err]
     if errors or not set(seen) <= states:
         msg = f'{errors[:1]} {len(set(seen) - states)} unknown states'
         raise RuntimeError(msg)
@@ -217,10 +242,6 @@ def readers(path, number, seconds):
 
 
 def main():
-    if sys.argv[1:2] == ['--write']:
-        return write(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    if sys.argv[1:2] == ['--read']:
-        return read(sys.argv[2], float(sys.argv[3]))
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('--kills', type=int, default=200)
     parser.add_argument('--full', type=int, default=20)
@@ -230,7 +251,7 @@ def main():
     from astroclip_search import Collection
 
     folder = tempfile.mkdtemp()
-    os.environ['OMP_NUM_THREADS'] = '1'
+    warm_up()
     try:
         path = Path(folder) / 'c'
         Collection.create(path, dim=DIM)
@@ -238,11 +259,11 @@ def main():
             ('killed', args.kills, 0),
             ('disk full', args.full, 1),
         ):
-            sizes = faults(path, number, quota=quota)
+            sizes, changes = faults(path, number, quota=quota)
             sys.stdout.write(
-                f'{name} {len(sizes)} times: opened, verified and complete '
-                f'every time ({min(sizes, default=0)} to '
-                f'{max(sizes, default=0)} rows)\n'
+                f'{name} {len(sizes)} times within {changes} changes: opened, '
+                f'verified and complete every time, {min(sizes, default=0)} '
+                f'to {max(sizes, default=0)} rows\n'
             )
             sys.stdout.flush()
         if args.readers:
@@ -253,7 +274,6 @@ def main():
             )
     finally:
         shutil.rmtree(folder)
-    return None
 
 
 if __name__ == '__main__':
