@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -141,10 +142,14 @@ def check(path, told):
 def start(function, *args):
     """Run a function in a process of its own, which has all loaded."""
     receive, send = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)  # of threads
+        child = os.fork()
     if child == 0:
         status = 1
         try:
+            # Its threads are not there any more.
+            sys.modules.pop('torch', None)
             os.dup2(send, 1)
             sys.stdout = os.fdopen(1, 'w')
             function(*args)
