@@ -16,6 +16,7 @@ from astropy.io import fits
 from astroclip_search.exceptions import ImageError
 from astroclip_search.images._hdus import BITPIX, axes, card
 from astroclip_search.images._quiet import quiet
+from astroclip_search.images._streams import stream_is_sane, tile_sizes
 
 __all__ = []
 
@@ -24,6 +25,8 @@ _KINDS = ('RICE_1', 'RICE_ONE', 'GZIP_1', 'GZIP_2', 'PLIO_1', 'HCOMPRESS_1',
 _FORMAT = re.compile(r'(\d*)([PQLXBIJKAEDCM])([LXBIJKAEDCM]?)(\(\d*\))?')
 _BYTES = {'L': 1, 'B': 1, 'I': 2, 'J': 4, 'K': 8, 'A': 1, 'E': 4, 'D': 8,
           'C': 8, 'M': 16, 'P': 8, 'Q': 16}  # fmt: skip
+# Methods whose decompressors believe the sizes in the data.
+_TRUSTING = ('HCOMPRESS_1', 'PLIO_1')
 _COLUMNS = ('COMPRESSED_DATA', 'GZIP_COMPRESSED_DATA', 'UNCOMPRESSED_DATA',
             'ZSCALE', 'ZZERO', 'ZBLANK', 'NULL_PIXEL_MASK')  # fmt: skip
 _SETTINGS = {'BLOCKSIZE': (16, 32), 'BYTEPIX': (1, 2, 4, 8),
@@ -67,8 +70,13 @@ def open_compressed(ext, buffer, source):
     try:
         with quiet():
             header, columns = _clean_header(ext)
+            axes_and_tiles = [
+                [header[f'{key}{n + 1}'] for n in range(header['ZNAXIS'])]
+                for key in ('ZNAXIS', 'ZTILE')
+            ]
+            sizes = tile_sizes(*axes_and_tiles)
             data = bytes(buffer[ext.data : ext.data + ext.size])
-            _check_descriptors(header, columns, data)
+            _check_descriptors(header, columns, data, sizes)
             text = header.tostring().encode('ascii')
             table = fits.BinTableHDU.fromstring(text + data)
             return fits.CompImageHDU(bintable=table).section
@@ -184,7 +192,7 @@ def _geometry(ext, new, count):
     _demand(size <= max(_FREE_SIZE, _MAX_GROWTH * ext.size), 'the size')
 
 
-def _check_descriptors(header, columns, data):
+def _check_descriptors(header, columns, data, sizes):
     """Every piece of compressed data must lie in the heap."""
     width, count = header['NAXIS1'], header['NAXIS2']
     rows = np.frombuffer(data, np.uint8, width * count).reshape(count, width)
@@ -198,3 +206,14 @@ def _check_descriptors(header, columns, data):
         ends = offsets + lengths * _BYTES[inner]
         good = (lengths >= 0) & (offsets >= 0) & (ends <= heap)
         _demand(good.all(), f'a descriptor of {name}')
+        if name == 'COMPRESSED_DATA' and header['ZCMPTYPE'] in _TRUSTING:
+            start = offsets.astype(int) + header['THEAP']
+            stop = ends.astype(int) + header['THEAP']
+            for first, last, pixels in zip(start, stop, sizes, strict=True):
+                _demand(
+                    first == last
+                    or stream_is_sane(
+                        header['ZCMPTYPE'], data[first:last], pixels
+                    ),
+                    'the size of a tile',
+                )

@@ -21,8 +21,10 @@ _NUMBER = re.compile(
     r'|EQUINOX[A-Z]?|EPOCH|MJD-OBS|WCSAXES[A-Z]?'
 )
 _SIP = re.compile(r'(A|B|AP|BP)_(ORDER|DMAX|\d_\d)')
+# Terms 14 to 20 are of magnitude and colour; wcslib crashes on them.
 _PLATE = re.compile(
-    r'AMD[XY]\d\d?|PPO\d|PLT(RA[HMS]|DEC(SN|[DMS])|SCALE)|[XY]PIXELSZ|CNPIX[12]'
+    r'AMD[XY]([1-9]|1[0-3])|PPO[1-6]|PLT(RA[HMS]|DEC(SN|[DMS])|SCALE)'
+    r'|[XY]PIXELSZ|CNPIX[12]'
 )
 _PLATE_PARTS = (
     *(f'AMD{axis}{n}' for axis in 'XY' for n in range(1, 14)),

@@ -155,6 +155,7 @@ def test_part_of_a_plate_solution(key):
     with fits.open(io.BytesIO(FILES['plate.fits'])) as hdus:
         header, data = hdus[0].header, hdus[0].data.copy()
     if key is None:
+        header['AMDX15'] = 3.0
         assert read_image((data, header)).coordinates is not None
         return
     alone = fits.Header({'EPOCH': 0.0, key: 100.0})
@@ -164,3 +165,22 @@ def test_part_of_a_plate_solution(key):
     else:
         del header[key]
     assert read_image((data, header)).wcs is None
+
+
+@pytest.mark.parametrize('kind', ['HCOMPRESS_1', 'PLIO_1'])
+def test_sizes_inside_compressed_tiles(tmp_path, kind):
+    # Sizes in the data themselves, which the decompressors believe.
+    raw = bytearray(FILES[f'{kind}.fits'])
+    with fits.open(
+        io.BytesIO(bytes(raw)), disable_image_compression=True
+    ) as h:
+        start = (
+            h[1].fileinfo()['datLoc']
+            + h[1].header['NAXIS1'] * (h[1].header['NAXIS2'])
+        )
+    at = {'HCOMPRESS_1': start + 2, 'PLIO_1': start + 4}[kind]
+    raw[at : at + 2] = b'\x7f\xff'
+    path = tmp_path / 'a.fits'
+    path.write_bytes(raw)
+    with pytest.raises(AstroClipError, match='the size of a tile'):
+        read_image(path)
