@@ -3,6 +3,8 @@
 
 import os
 
+import pytest
+
 # Small matrices on shared machines: threads only get in each other's way.
 os.environ.setdefault('OMP_NUM_THREADS', '2')
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
@@ -33,3 +35,18 @@ def pytest_configure(config):
         }
     )
     TESTED_VERSIONS['astroclip_search'] = __version__
+
+
+@pytest.fixture(scope='session', autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep what is remembered of test bundles out of the user's cache."""
+    from astropy.config import paths
+
+    folder = tmp_path_factory.mktemp('cache')
+    new = getattr(paths, 'temporary_cache_dir_path', None)
+    if new is None:  # before Astropy 8
+        context = paths.set_temp_cache(folder)
+    else:
+        context = new(folder, namespace='astroclip_search')
+    with context:
+        yield
