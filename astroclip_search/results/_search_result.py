@@ -5,11 +5,11 @@ import numpy as np
 from astropy.table import Column
 
 from astroclip_search.exceptions import QueryError
-from astroclip_search.obscore import annotate
 from astroclip_search.results._base import ResultTable
 from astroclip_search.results._columns import (
     filled_floats,
-    floats,
+    numbers,
+    result_column,
     separation,
 )
 from astroclip_search.results._meta import provenance
@@ -81,20 +81,24 @@ class SearchResult(ResultTable):
                     'for each row'
                 )
                 raise QueryError(msg)
-        columns = {'rank': Column(np.arange(1, n + 1, dtype=np.int64))}
-        for name in rows.colnames:
-            if name not in _ADDED:
-                columns[name] = rows[name]
-        columns['similarity'] = floats(similarity, n)
-        rate = floats(false_match_rate, n)
-        columns['score'] = floats(
-            None if false_match_rate is None else 1.0 - np.asarray(rate), n
-        )
-        columns['false_match_rate'] = rate
-        result = cls(columns, copy=False)
+        rate = numbers('false_match_rate', false_match_rate, n)
+        score = None if false_match_rate is None else 1.0 - np.asarray(rate)
+        columns = [
+            result_column('rank', Column(np.arange(1, n + 1))),
+            *(
+                result_column(name, rows[name])
+                for name in rows.colnames
+                if name not in _ADDED
+            ),
+            numbers('similarity', similarity, n),
+            numbers('score', score, n),
+            rate,
+        ]
+        result = cls()
+        result._make_table_from_cols(result, columns)
         if position is not None:
-            result['separation'] = separation(result, position)
-        annotate(result)
+            apart = separation(result, position)
+            result['separation'] = result_column('separation', apart)
         result.meta.update(provenance(meta))
         if thumbnails is not None:
             result._acs_thumbnails = {
