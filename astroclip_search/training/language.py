@@ -76,7 +76,10 @@ class OutlinesModel:
             self._generators[key] = outlines.Generator(
                 self._model, outlines.types.JsonSchema(schema)
             )
-        with torch.random.fork_rng():
+        # The mask of outlines is compiled at its first use, which takes a
+        # minute and a C++ compiler; as it stands it is quick enough.
+        eager = torch.compiler.set_stance('force_eager')
+        with eager, torch.random.fork_rng():
             torch.manual_seed(seed)
             return self._generators[key](
                 prompt, max_new_tokens=self._max_tokens, do_sample=True
