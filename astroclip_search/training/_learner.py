@@ -19,6 +19,7 @@ from astroclip_search.exceptions import TrainingError
 
 __all__ = ['Learner']
 
+_NEW = ('image_head.', 'text_head.', 'logit_scale', 'logit_bias')
 LOGIT_BIAS = -10.0  # start of the sigmoid loss, Zhai et al. 2023
 
 
@@ -147,9 +148,8 @@ class Learner:
             prefixes = [p for p in factors if name.startswith(p)]
             found.update(prefixes)
             factor = factors[max(prefixes, key=len)] if prefixes else 1.0
-            new = 'head.' in name or 'lora_' in name or name in (
-                'logit_scale', 'logit_bias'
-            )  # fmt: skip
+            # Towers of timm have a part of their own called "head".
+            new = 'lora_' in name or name.startswith(_NEW)
             wanted = new or method in ('full', 'scratch')
             parameter.requires_grad_(wanted and factor > 0)
             if parameter.requires_grad:
@@ -177,12 +177,11 @@ class Learner:
             True if nothing that the tower computes can change.
         """
         image = ('visual.',)
-        other = ('logit_scale', 'logit_bias', 'image_head.', 'text_head.')
         names = [_plain(name) for name in self.trained]
         if tower == 'image':
             changing = [n for n in names if n.startswith(image)]
         else:
-            changing = [n for n in names if not n.startswith(image + other)]
+            changing = [n for n in names if not n.startswith(image + _NEW)]
         return not changing and self.config.batch_norm == 'frozen'
 
     def training_mode(self):

@@ -138,6 +138,22 @@ def test_what_is_trained_by_each_method(tiny):
         Learner(small_config(tiny, rate_factors={'vision': 0}), 'cpu')
 
 
+def test_head_of_a_timm_tower_is_part_of_the_tower(tiny, monkeypatch):
+    from astroclip_search.training import _learner
+
+    load = _learner.torch_model
+
+    def renamed(source, *, device):
+        model = load(source, device=device)
+        model.visual.add_module('head', torch.nn.Linear(2, 2))
+        return model
+
+    monkeypatch.setattr(_learner, 'torch_model', renamed)
+    learner = Learner(small_config(tiny, method='head'), 'cpu')
+    assert not any('visual' in name for name in learner.trained)
+    assert learner.frozen('image')
+
+
 def test_low_rank_adapters_start_as_the_model(tiny, pairs):
     full = Learner(small_config(tiny), 'cpu')
     lora = Learner(small_config(tiny, method='lora'), 'cpu')
