@@ -11,9 +11,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 from astropy.table import QTable
 from astropy.table.connect import TableRead, TableWrite
 
+from astroclip_search.exceptions import AstroClipError
 from astroclip_search.results import _parquet
 from astroclip_search.results._plain import (
     PREFIX,
@@ -61,12 +63,27 @@ class ResultWrite(TableWrite):
         table.meta = unflatten(flatten(result.meta))
         if form == 'fits':
             table = plain_table(result)
+            _check_ascii(table)
             table.meta[KEYWORD] = json.dumps(unflatten(flatten(result.meta)))
             # FITS has no place for UCDs in a binary table; they come back
             # from the column names.
             for name in table.colnames:
                 table[name].info.meta = {}
         return table.write(*args, serialize_method=serialize_method, **kwargs)
+
+
+def _check_ascii(table):
+    for name in table.colnames:
+        if table[name].dtype.kind != 'U':
+            continue
+        for text in np.ma.getdata(table[name]).tolist():
+            if not text.isascii():
+                msg = (
+                    f'column {name!r} holds {text[:40]!r}, but texts in FITS '
+                    'are ASCII; write ECSV, VOTable or Parquet, or leave the '
+                    'column out'
+                )
+                raise AstroClipError(msg)
 
 
 def _write_votable(result, output, *, overwrite=False, format=None):  # noqa: A002
@@ -95,9 +112,11 @@ class ResultRead(TableRead):
             table = _parquet.read(*args, **kwargs)
         else:
             table = QTable.read(*args, **kwargs)
+        if form == 'fits':
+            table = _mask_empty(table)
         if KEYWORD in table.meta:
             table.meta = json.loads(table.meta[KEYWORD])
-        result = self._cls(_mask_empty(table), copy=False)
+        result = self._cls(table, copy=False)
         return annotate(result)
 
 
@@ -110,6 +129,9 @@ def _read_votable(cls, source):
     tree = votable.get_first_table()
     table = tree.to_table(use_names_over_ids=True)
     result = cls(_mask_empty(table), copy=False)
+    for name in result.colnames:
+        # A note of the reader to the writer.
+        (result[name].info.meta or {}).pop('_votable_string_dtype', None)
     prefix = f'{PREFIX}.'
     result.meta = unflatten(
         {
@@ -123,7 +145,7 @@ def _read_votable(cls, source):
 
 
 def _mask_empty(table):
-    """Mask empty texts: formats without a null for texts have no other."""
+    """Mask empty texts: FITS and VOTable have no other null."""
     from astropy.table import MaskedColumn
 
     for name in table.colnames:
@@ -131,7 +153,7 @@ def _mask_empty(table):
         dtype = getattr(column, 'dtype', None)
         if dtype is None or dtype.kind not in 'SUO':
             continue
-        empty = [str(value) in ('', '--') for value in column]
+        empty = [str(value) == '' for value in np.ma.getdata(column)]
         if any(empty):
             hidden = MaskedColumn(column, copy=False)
             hidden.mask = empty

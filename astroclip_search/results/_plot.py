@@ -173,7 +173,8 @@ def similarity_histogram(result, *, background=None, bins=40, dark=False):
             axis.hist(sets[1], edges, color=GREY, density=True, alpha=0.7,
                       label='background')  # fmt: skip
         axis.hist(
-            values, edges, density=background is not None, color=BLUE,
+            values, edges, density=background is not None,
+            color=SKY if dark else BLUE,
             alpha=0.85, label='result',
         )  # fmt: skip
         axis.set_xlabel('similarity (cosine)')
@@ -199,18 +200,19 @@ def plot_description(description, *, limit=15, dark=False):
             figsize=(6, 0.6 + 0.26 * len(shown)), layout='constrained'
         )
         places = np.arange(len(shown))[::-1]
+        blue = SKY if dark else BLUE
         for place, i in zip(places, shown, strict=True):
-            colour = GREY if i == null else BLUE if i < null else ORANGE
+            colour = GREY if i == null else blue if i < null else ORANGE
             axis.barh(
                 place, scores[i], color=colour, height=0.7,
                 hatch='///' if i == null else None,
                 edgecolor=axis.get_facecolor() if i == null else colour,
             )  # fmt: skip
-            axis.text(min(scores[i], 1) + 0.01, place, f'{scores[i]:.3f}',
+            axis.text(1.02, place, f'{scores[i]:.3f}',
                       va='center', fontsize=7.5)  # fmt: skip
         axis.axvline(scores[null], color=GREY, lw=1, ls='--')
         axis.set_yticks(places, [labels[i] for i in shown], parse_math=False)
-        axis.set_xlim(0, 1.1)
+        axis.set_xlim(0, 1.12)
         axis.set_xlabel('score; dashed: where chance begins')
         axis.spines[['top', 'right']].set_visible(False)
         return figure

@@ -42,12 +42,13 @@ def plot_sky(result, *, coverage=None, zoom=None, dark=False):
         axes.set_ylim(-0.5, shape[0] - 0.5)
         axes.set_aspect('equal')
         if coverage is not None and not coverage.empty():
-            coverage.fill(ax=axes, wcs=wcs, color=SKY, alpha=0.3, linewidth=0,
+            coverage.fill(ax=axes, wcs=wcs, color=GREY, alpha=0.5, linewidth=0,
                           label='coverage')  # fmt: skip
         x, y = wcs.world_to_pixel(points)
         # Symbols, not colours alone, tell the best rows from the others.
         best = np.arange(len(points)) < min(5, len(points))
-        axes.plot(x[~best], y[~best], 'o', ms=5, mfc=BLUE, mec='none',
+        blue = SKY if dark else BLUE
+        axes.plot(x[~best], y[~best], 'o', ms=5, mfc=blue, mec='none',
                   alpha=0.8, label='result')  # fmt: skip
         axes.plot(x[best], y[best], '*', ms=11, mfc=ORANGE, mec=GREY, mew=0.5,
                   label='best five')  # fmt: skip
@@ -67,9 +68,28 @@ def plot_sky(result, *, coverage=None, zoom=None, dark=False):
                 angle.set_auto_axislabel(False)
                 angle.set_major_formatter('d')
             dec.set_ticks(np.arange(-60, 61, 30) * u.deg)
+            # The frame has one edge, so labels would come twice or not.
+            dec.set_ticklabel_visible(False)
+            _label_parallels(axes, wcs)
         figure.legend(frameon=False, loc='lower center', ncols=3, fontsize=8)
         figure.subplots_adjust(bottom=0.17 if zoom else 0.12)
         return figure
+
+
+def _label_parallels(axes, wcs):
+    """Write declinations left of the edge of the sky."""
+    for angle in range(-60, 61, 30):
+        x, y = wcs.wcs_world2pix(359.999, angle, 0)
+        text = f'{angle:+d}°' if angle else '0°'
+        axes.annotate(
+            text.replace('-', '\N{MINUS SIGN}'),
+            (x, y),
+            (-5, np.sign(angle) * 4),
+            textcoords='offset points',
+            ha='right',
+            va='center',
+            annotation_clip=False,
+        )
 
 
 def _centre(points):

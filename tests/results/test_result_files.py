@@ -9,6 +9,7 @@ from _rows import rows
 from astropy.io.votable import parse, validate
 from astropy.table import Table
 
+from astroclip_search.exceptions import AstroClipError
 from astroclip_search.results import SearchResult
 
 
@@ -110,3 +111,20 @@ def test_obscore_has_every_mandatory_column(result):
     assert list(table['access_url']) == list(result['access_url'])
     assert isinstance(table, Table)
     assert not isinstance(table, SearchResult)
+
+
+def test_texts_that_fits_cannot_hold(result, tmp_path):
+    with pytest.raises(AstroClipError, match='texts in FITS are ASCII'):
+        result.write(tmp_path / 'r.fits')
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize('ending', ['.ecsv', '.vot', '.fits', '.parquet'])
+def test_texts_that_look_unknown(ending, tmp_path):
+    table = Table({'id': ['a', '--', 'masked'], 'caption': ['--', 'N/A', '0']})
+    made = SearchResult.from_rows(table)
+    made.write(tmp_path / f'r{ending}')
+    back = SearchResult.read(tmp_path / f'r{ending}')
+    for name in ('id', 'caption'):
+        assert list(back[name]) == list(table[name])
+        assert not np.any(getattr(back[name], 'mask', False))
