@@ -59,7 +59,7 @@ def build(collection, *, recall=0.95, seed=0):
             )
             raise CollectionError(msg)
         rng = np.random.default_rng(seed)
-        cells = int(min(4 * np.sqrt(len(rows)), len(rows) / _PER_CELL))
+        cells = int(min(2 * np.sqrt(len(rows)), len(rows) / _PER_CELL))
         index = faiss.index_factory(
             snapshot.manifest.dim,
             f'IVF{cells},SQ8',

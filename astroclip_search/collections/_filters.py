@@ -164,6 +164,10 @@ def cone_rows(snapshot, cone, rows=None):
         if len(segment) > _SMALL and cone.radius < 1:
             if ranges is None:
                 ranges = cone_ranges((cone.lon, cone.lat), cone.radius)
+            # Segments are parts of the sky after compaction.
+            low, high = segment.info.hpx
+            if not len(ranges) or ranges[-1, 1] <= low or ranges[0, 0] > high:
+                continue
             runs = rows_in_ranges(segment.hpx, ranges)
             near = rows_of_runs(runs)
             near = near[cone.contains(segment.xyz[near])]

@@ -105,10 +105,11 @@ class Scan:
                 _scan(segment.codes, segment.scales, rounded, part)
                 part[segment.removed] = -np.inf
         else:
-            for segment, places, mine in snapshot.parts(rows):
-                part = np.empty(len(mine), np.float32)
-                _scan(segment.codes, segment.scales, rounded, part, mine)
-                self.values[places] = part
+            for start in range(0, self.n, _CHUNK):
+                part = slice(start, start + _CHUNK)
+                rounded.products(
+                    *snapshot.codes(rows[part]), self.values[part]
+                )
 
     def best(self, k):
         """
@@ -187,16 +188,11 @@ def approximate_values(codes, scales, query):
     return values
 
 
-def _scan(codes, scales, query, out, rows=None):
-    """Approximate similarities of rows of a segment, in pieces."""
-    step = _SCAN if rows is None else _CHUNK
-    for start in range(0, len(out), step):
-        part = slice(start, start + step)
-        if rows is None:
-            query.products(codes[part], scales[part], out[part])
-        else:
-            mine = rows[part]
-            query.products(codes[mine], scales[mine], out[part])
+def _scan(codes, scales, query, out):
+    """Approximate similarities of all rows of a segment, in pieces."""
+    for start in range(0, len(out), _SCAN):
+        part = slice(start, start + _SCAN)
+        query.products(codes[part], scales[part], out[part])
 
 
 def _kth(values, k):
