@@ -30,7 +30,6 @@ def pytest_configure(config):
             'astroquery': 'astroquery',
             'pyarrow': 'pyarrow',
             'torch': 'torch',
-            'open_clip_torch': 'open_clip_torch',
             'onnxruntime': 'onnxruntime',
         }
     )
