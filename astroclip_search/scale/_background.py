@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """How often chance does as well as a row of a catalogue."""
 
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +22,10 @@ class Background:
 
     def __init__(self, facts):
         path = Path(facts.home) / BACKGROUND
-        self._vectors = None
+        self._known = None
         if path.exists():
-            self._vectors = np.load(path, allow_pickle=False)
-
-    @cached_property
-    def _codes(self):
-        from astroclip_search.collections._write import quantize
-
-        return quantize(self._vectors)[:2]
+            with np.load(path, allow_pickle=False) as known:
+                self._known = dict(known)
 
     def rates(self, query):
         """
@@ -47,14 +41,15 @@ class Background:
         rates : BackgroundRates or None
             A function of the similarity; None without a background.
         """
-        from astroclip_search.collections._rank import (
-            _DIRECT,
-            approximate_values,
-        )
+        from astroclip_search.collections._rank import approximate_values
         from astroclip_search.collections.calibration import BackgroundRates
 
-        if self._vectors is None:
+        if self._known is None:
             return None
-        if len(self._vectors) <= _DIRECT:
-            return BackgroundRates(self._vectors.astype(np.float32) @ query)
-        return BackgroundRates(approximate_values(*self._codes, query))
+        if 'vectors' in self._known:
+            values = self._known['vectors'].astype(np.float32) @ query
+        else:
+            values = approximate_values(
+                self._known['codes'], self._known['scales'], query
+            )
+        return BackgroundRates(values)

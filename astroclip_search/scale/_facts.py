@@ -15,8 +15,8 @@ VECTOR = 'vector'
 INDEX = '_healpix_29'
 ORDER = 29
 
-# Vectors whose similarities tell what chance does.
-BACKGROUND = 'astroclip_background.npy'
+# Vectors, or codes of a sample, whose similarities tell what chance does.
+BACKGROUND = 'astroclip_background.npz'
 
 _PREFIX = 'astroclip_'
 _JSON = ('dim', 'rendering', 'meta', 'columns')

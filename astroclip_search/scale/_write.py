@@ -216,11 +216,13 @@ def _write_facts(collection, folder, name, pixels):
         collection.meta,
         snapshot.facts,
     )
-    sample = snapshot.sample
-    vectors = snapshot.vectors(
-        snapshot.all_rows() if sample is None else sample
-    )
-    np.save(folder / BACKGROUND, vectors.astype(np.float16))
+    if snapshot.sample is None:
+        vectors = snapshot.vectors(snapshot.all_rows())
+        background = {'vectors': vectors.astype(np.float16)}
+    else:
+        codes, scales = snapshot.sample_codes
+        background = {'codes': codes, 'scales': scales}
+    np.savez(folder / BACKGROUND, **background)
     TableProperties(
         catalog_name=name,
         catalog_type=CatalogType.OBJECT,

@@ -39,7 +39,7 @@ def same(found, wanted):
             np.asarray(found[name], float),
             np.asarray(wanted[name], float),
             rtol=1e-4,
-            atol=1e-6,
+            atol=2e-7,
         )
     for name in wanted.colnames:
         assert found[name].unit == wanted[name].unit
