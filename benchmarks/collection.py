@@ -154,7 +154,7 @@ def cones(collection, queries):
     ra, dec = (np.radians(np.asarray(table[k])) for k in ('s_ra', 's_dec'))
     rng = np.random.default_rng(1)
     wrong = 0
-    number = 1000 if len(ra) <= 200_000 else 100
+    number = 1000
     for k in range(number):
         lon = [0.0, rng.uniform(0, 2 * np.pi), 1e-9, 2 * np.pi - 1e-9][k % 4]
         lat = [np.pi / 2, -np.pi / 2, *[np.arcsin(rng.uniform(-1, 1))] * 6][

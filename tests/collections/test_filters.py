@@ -256,3 +256,26 @@ def test_filters_compose(sky):
 def test_bad_filters(sky, filters, match):
     with pytest.raises(QueryError, match=match):
         sky.search(np.ones(DIM), **filters)
+
+
+def test_cover_holds_whole_cones():
+    """Points just inside the edge, also where cones meet the meridian."""
+    pytest.importorskip('cdshealpix')
+    from astroclip_search.collections._healpix import cone_ranges, place
+
+    rng = np.random.default_rng(1)
+    for k in range(300):
+        lon = [0.0, 1e-9, 2 * np.pi - 1e-9, rng.uniform(0, 6.28)][k % 4]
+        lat = [np.pi / 2, -np.pi / 2, *[np.arcsin(rng.uniform(-1, 1))] * 6][
+            k % 8
+        ]
+        radius = 10 ** rng.uniform(-6, 0)
+        edge = SkyCoord(lon * u.rad, lat * u.rad).directional_offset_by(
+            rng.uniform(0, 360, 200) * u.deg,
+            radius * (1 - 10 ** rng.uniform(-9, -1, 200)) * u.rad,
+        )
+        hpx, _ = place(edge.ra.deg, edge.dec.deg, np.zeros(200, bool))
+        ranges = cone_ranges((lon, lat), radius)
+        at = np.searchsorted(ranges[:, 0], hpx, side='right') - 1
+        assert (at >= 0).all()
+        assert (hpx < ranges[at, 1]).all()
