@@ -1,20 +1,14 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """Servers on the loopback, and caches of their own."""
 
-import sys
-from pathlib import Path
-
 import pytest
+from _faults import FaultServer, serving
+from _mastserver import MastServer
+from _tiny import tiny_bundle
 from astropy.config import paths
 
 from astroclip_search import conf
 from astroclip_search.archive import _portal, _transfer
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from _faults import FaultServer, serving
-from _mastserver import MastServer
-from _tiny import tiny_bundle
 
 
 def temporary_cache(folder):

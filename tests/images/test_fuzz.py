@@ -6,20 +6,16 @@ Damaged and hostile files end in a picture or in an error of ours.
 """
 
 import io
-import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
+from _mutate import generated_files, mutate
 from astropy.io import fits
 
 from astroclip_search.exceptions import AstroClipError, AstroClipWarning
 from astroclip_search.images import image_facts, read_image, render
-
-sys.path.insert(0, str(Path(__file__).parent))
-from _mutate import generated_files, mutate
 
 FILES = generated_files()
 

@@ -1,18 +1,14 @@
 # Licensed under a 3-clause BSD style license - see licenses/LICENSE.rst
 """A collection, its catalogue and a cluster for tests of many machines."""
 
-import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _sizes import DIM, N
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-N, DIM = 4500, 16
 
 
 def pytest_collection_modifyitems(items):

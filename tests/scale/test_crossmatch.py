@@ -5,10 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
+from _sizes import DIM
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
-from conftest import DIM
 
 from astroclip_search.exceptions import AstroClipWarning, QueryError
 from astroclip_search.results import SearchResult

@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 import pytest
+from _sizes import DIM
 from astropy import units as u
 from astropy.coordinates import Latitude, Longitude, SkyCoord
-from conftest import DIM
 
 from astroclip_search.exceptions import (
     CollectionError,
